@@ -1,0 +1,112 @@
+"""What every backing service tells the plan. A catalog entry is one file with one subclass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..model import Model, Name
+from ..workload import FILES, File, Image, Resources, SecretRef, Template, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizing:
+    """One environment's choices for a service: its image, version, limits, and the generation of its credentials."""
+
+    image: Image
+    version: str
+    resources: Resources
+    generation: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Who an app is to the service. A generation has a user of its own, so that old and new work side by side."""
+
+    owner: str
+    account: str
+    generation: int
+
+    @property
+    def username(self) -> str:
+        return f"{self.account}_{self.generation}"
+
+    @property
+    def password(self) -> SecretRef:
+        return SecretRef(owner=self.owner, name="password", generation=str(self.generation))
+
+    @property
+    def predecessor(self) -> str | None:
+        """The user whose time is over once the apps have this one."""
+        return f"{self.account}_{self.generation - 1}" if self.generation > 1 else None
+
+
+class BackingService(Model, ABC):
+    """A database, cache, broker or store. Subclasses say what runs; every target is written once."""
+
+    name: Name
+    """What apps write in `uses` and in templates; also its host name."""
+
+    versions: ClassVar[Mapping[str, str]]
+    """Image reference by version, oldest first."""
+    default_version: ClassVar[str]
+    default_resources: ClassVar[Resources]
+    port: ClassVar[int]
+    user: ClassVar[str]
+    """Numeric user and group of the service's process in its image."""
+
+    @abstractmethod
+    def workload(self, sizing: Sizing) -> Workload:
+        """The service itself, configured from its limits."""
+
+    @abstractmethod
+    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
+        """Shell commands for a job beside the service: one that makes this generation's user, able to run again,
+        and one that ends its predecessor after the apps have changed over (None in the first generation)."""
+
+    @abstractmethod
+    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
+        """What templates may name behind `<service>.`: host, port, username, password and what else there is."""
+
+    def credentials(self, sizing: Sizing) -> Credentials:
+        return Credentials(owner=self.name, account=self.account, generation=sizing.generation)
+
+    @property
+    def account(self) -> str:
+        """The stem of the names of the apps' users."""
+        return "app"
+
+    @property
+    def admin_password(self) -> SecretRef:
+        """For the service itself and its account jobs; no app ever sees it. Fixed, since it is in the volume."""
+        return SecretRef(owner=self.name, name="admin_password", generation="1")
+
+    def admin_file(self) -> File:
+        return File(name="secrets/admin_password", content=Template((self.admin_password,)))
+
+    def jobs(self, sizing: Sizing) -> tuple[Workload, Workload | None]:
+        """The account jobs as workloads: before the apps, and after the switch to them."""
+        create, retire = self.account_jobs(sizing)
+        before = self._job("accounts", create, sizing, after=(self.name,))
+        return before, self._job("retire", retire, sizing, after=("gateway",)) if retire else None
+
+    def _job(self, purpose: str, command: str, sizing: Sizing, after: tuple[str, ...]) -> Workload:
+        password = File(name="secrets/password", content=Template((self.credentials(sizing).password,)))
+        return Workload(
+            name=f"{self.name}-{purpose}",
+            role="job",
+            image=sizing.image,
+            command=("/bin/sh", "-euc", command),
+            user=self.user,
+            files=(self.admin_file(), password),
+            resources=Resources(memory_mib=32, cpus=0.5),
+            uses=(self.name,),
+            timeout_seconds=60,
+            after=after,
+        )
+
+
+ADMIN_PASSWORD = f"{FILES}/secrets/admin_password"
+PASSWORD = f"{FILES}/secrets/password"

@@ -1,0 +1,171 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import StringConstraints
+
+from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
+from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,50}$")]
+
+START = f"""\
+#!/bin/sh
+# A volume is made once, under another name until it is whole, and never opened by another major version.
+set -eu
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    rm -rf "$PGDATA.new"
+    initdb --pgdata="$PGDATA.new" --username=postgres --pwfile={ADMIN_PASSWORD} --auth=scram-sha-256 \\
+        --data-checksums --encoding=UTF8 --locale=C.UTF-8
+    mv "$PGDATA.new" "$PGDATA"
+fi
+held=$(cat "$PGDATA/PG_VERSION")
+if [ "$held" != "$(postgres --version | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/')" ]; then
+    echo "this volume holds data of PostgreSQL $held; set the service's version back to $held," >&2
+    echo "or dump it there and restore it under a service of another name" >&2
+    exit 1
+fi
+exec postgres -D "$PGDATA" -c config_file={FILES}/postgresql.conf -c hba_file={FILES}/pg_hba.conf
+"""
+
+HBA = """\
+# type  database  user      address  method
+local   all       postgres           scram-sha-256
+host    all       all       all      scram-sha-256
+"""
+
+CREATE = """\
+export PGPASSWORD="$(cat {admin})"
+psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet <<'SQL'
+\\set password `cat {password}`
+SELECT 'CREATE ROLE "{owner}" NOLOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{owner}') \\gexec
+SELECT 'CREATE DATABASE "{owner}" OWNER "{owner}"'
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{owner}') \\gexec
+REVOKE ALL ON DATABASE "{owner}" FROM PUBLIC;
+SELECT 'CREATE ROLE "{user}"' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
+ALTER ROLE "{user}" LOGIN PASSWORD :'password' VALID UNTIL 'infinity';
+GRANT "{owner}" TO "{user}";
+ALTER ROLE "{user}" SET role TO "{owner}";
+\\connect "{owner}"
+{extensions}
+SQL
+"""
+
+RETIRE = """\
+export PGPASSWORD="$(cat {admin})"
+psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet <<'SQL'
+-- Whoever is still draining keeps its connections; ten minutes later nobody can make a new one.
+SELECT format('ALTER ROLE %I VALID UNTIL %L', rolname, now() + interval '10 minutes')
+    FROM pg_roles WHERE rolname = '{user}' AND rolvaliduntil = 'infinity' \\gexec
+SQL
+"""
+
+
+class Postgres(BackingService):
+    """One database with one owner. Apps log in as a user of their generation and act as the owner."""
+
+    name: str = "postgres"
+    database: Identifier
+    """The database, and the role that owns everything in it."""
+    extensions: tuple[Identifier, ...] = ()
+    """Made in the database before the apps start; the image must have them."""
+
+    versions: ClassVar[Mapping[str, str]] = {str(major): f"postgres:{major}" for major in range(14, 19)}
+    default_version: ClassVar[str] = "17"
+    default_resources: ClassVar[Resources] = Resources(memory_mib=512, cpus=1)
+    port: ClassVar[int] = 5432
+    user: ClassVar[str] = "999:999"
+
+    @property
+    def account(self) -> str:
+        return self.database
+
+    def workload(self, sizing: Sizing) -> Workload:
+        volume = volume_path(sizing.version)
+        ready = f"pg_isready --quiet --host=127.0.0.1 --port={self.port}"
+        return Workload(
+            name=self.name,
+            role="service",
+            image=sizing.image,
+            command=("/bin/sh", f"{FILES}/start.sh"),
+            user=self.user,
+            env={"PGDATA": f"{volume}/groundwork"},
+            files=(
+                File(name="start.sh", content=START),
+                File(name="postgresql.conf", content=configuration(sizing.resources)),
+                File(name="pg_hba.conf", content=HBA),
+                self.admin_file(),
+            ),
+            volumes=(Volume(name=f"{self.name}-data", path=volume),),
+            shm_mib=max(64, sizing.resources.memory_mib // 4),
+            port=self.port,
+            resources=sizing.resources,
+            probes=Probes(liveness=Exec(command=ready), readiness=Exec(command=ready), startup_seconds=300),
+            timeout_seconds=300,
+            grace_seconds=60,
+        )
+
+    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
+        credentials = self.credentials(sizing)
+        extensions = "\n".join(f'CREATE EXTENSION IF NOT EXISTS "{name}";' for name in self.extensions)
+        names = {"admin": ADMIN_PASSWORD, "password": PASSWORD, "host": self.name, "owner": self.database}
+        create = CREATE.format(**names, user=credentials.username, extensions=extensions)
+        if credentials.predecessor is None:
+            return create, None
+        return create, RETIRE.format(**names, user=credentials.predecessor)
+
+    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
+        credentials = self.credentials(sizing)
+        return {
+            "host": self.name,
+            "port": str(self.port),
+            "database": self.database,
+            "username": credentials.username,
+            "password": credentials.password,
+        }
+
+
+def volume_path(version: str) -> str:
+    """Where the image of that major version declares its volume: one level higher since 18."""
+    return "/var/lib/postgresql" if int(version) >= 18 else "/var/lib/postgresql/data"
+
+
+def configuration(resources: Resources) -> str:
+    """`postgresql.conf` for one database on `resources`.
+
+    A quarter of the memory for shared buffers and three quarters as the planner's estimate of the cache are the
+    starting points of PostgreSQL's own manual (19.4.1, 19.7.2). A connection is counted as 5 MiB, and work_mem
+    shares what the buffers leave among the connections, three sorts each.
+    """
+    memory = resources.memory_mib
+    buffers = memory // 4
+    connections = max(20, min(400, memory // 8))
+    work_kib = max(1024, (memory - buffers) * 1024 // (connections * 3))
+    return f"""\
+listen_addresses = '*'
+port = {Postgres.port}
+unix_socket_directories = '/tmp'
+max_connections = {connections}
+shared_buffers = {buffers}MB
+effective_cache_size = {memory * 3 // 4}MB
+work_mem = {work_kib}kB
+maintenance_work_mem = {max(16, min(2048, memory // 16))}MB
+max_worker_processes = {max(4, round(resources.cpus) * 2)}
+max_parallel_workers = {max(2, round(resources.cpus))}
+random_page_cost = 1.1
+password_encryption = scram-sha-256
+wal_compression = on
+min_wal_size = 80MB
+max_wal_size = {max(256, min(4096, memory))}MB
+checkpoint_timeout = 15min
+idle_in_transaction_session_timeout = 10min
+log_destination = stderr
+log_timezone = 'UTC'
+log_min_duration_statement = 1s
+log_lock_waits = on
+log_checkpoints = on
+log_line_prefix = '%m [%p] %q%u@%d '
+"""

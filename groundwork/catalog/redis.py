@@ -1,0 +1,114 @@
+"""Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
+from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
+
+START = f"""\
+#!/bin/sh
+# Users live in the volume, since they change while Redis runs; the passwords there are SHA-256 sums.
+set -eu
+if [ ! -s /data/users.acl ]; then
+    sum=$(tr -d '\\n' < {ADMIN_PASSWORD} | sha256sum | cut -d' ' -f1)
+    printf '%s\\n' 'user default on nopass resetchannels -@all +ping' "user admin on #$sum ~* &* +@all" > /data/users.new
+    mv /data/users.new /data/users.acl
+fi
+exec redis-server {FILES}/redis.conf
+"""
+
+CREATE = """\
+export REDISCLI_AUTH="$(cat {admin})"
+rules='on ~* &* +@all -@admin -@dangerous +info +keys +sort'
+said=$(printf 'ACL SETUSER {user} reset %s >%s\\nACL SAVE\\n' "$rules" "$(cat {password})" |
+    redis-cli -h {host} --user admin --no-auth-warning)
+[ "$said" = "$(printf 'OK\\nOK')" ] || {{ echo "$said" >&2; exit 1; }}
+"""
+
+RETIRE = """\
+# Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused.
+export REDISCLI_AUTH="$(cat {admin})"
+(
+    sleep 60
+    printf 'ACL SETUSER {user} off resetpass\\nACL SAVE\\n' | redis-cli -h {host} --user admin --no-auth-warning
+) &
+"""
+
+
+class Redis(BackingService):
+    """A cache or a queue. Apps may do everything with keys and nothing with the server."""
+
+    name: str = "redis"
+    eviction: Literal["noeviction", "allkeys-lru", "allkeys-lfu", "volatile-lru"] = "noeviction"
+    """What goes when memory is full. Whatever holds queued work must say `noeviction`; a cache says `allkeys-lru`."""
+    durable: bool = True
+    """Every second's writes survive a crash (append-only file); a cache may do without."""
+
+    versions: ClassVar[Mapping[str, str]] = {version: f"redis:{version}" for version in ("7", "8")}
+    default_version: ClassVar[str] = "8"
+    default_resources: ClassVar[Resources] = Resources(memory_mib=128, cpus=0.5)
+    port: ClassVar[int] = 6379
+    user: ClassVar[str] = "999:999"
+
+    def workload(self, sizing: Sizing) -> Workload:
+        return Workload(
+            name=self.name,
+            role="service",
+            image=sizing.image,
+            command=("/bin/sh", f"{FILES}/start.sh"),
+            user=self.user,
+            files=(
+                File(name="start.sh", content=START),
+                File(name="redis.conf", content=self.configuration(sizing.resources)),
+                self.admin_file(),
+            ),
+            volumes=(Volume(name=f"{self.name}-data", path="/data"),),
+            port=self.port,
+            resources=sizing.resources,
+            probes=Probes(
+                # Loading a large file is life, though not yet readiness.
+                liveness=Exec(command="redis-cli -t 2 ping | grep -qE 'PONG|LOADING'"),
+                readiness=Exec(command="redis-cli -t 2 ping | grep -q PONG"),
+            ),
+            grace_seconds=30,
+        )
+
+    def configuration(self, resources: Resources) -> str:
+        """`redis.conf`: 60 % of the memory for data, since a rewrite of the file copies pages while they change."""
+        return f"""\
+bind * -::*
+# Protected mode looks for a password of the default user; here that user may do nothing but PING.
+protected-mode no
+port {self.port}
+dir /data
+aclfile /data/users.acl
+maxmemory {resources.memory_mib * 6 // 10}mb
+maxmemory-policy {self.eviction}
+appendonly {"yes" if self.durable else "no"}
+appendfsync everysec
+save {'3600 1 300 100' if self.durable else '""'}
+tcp-keepalive 60
+timeout 0
+databases 16
+loglevel notice
+"""
+
+    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
+        credentials = self.credentials(sizing)
+        names = {"admin": ADMIN_PASSWORD, "password": PASSWORD, "host": self.name}
+        create = CREATE.format(**names, user=credentials.username)
+        if credentials.predecessor is None:
+            return create, None
+        return create, RETIRE.format(**names, user=credentials.predecessor)
+
+    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
+        credentials = self.credentials(sizing)
+        return {
+            "host": self.name,
+            "port": str(self.port),
+            "username": credentials.username,
+            "password": credentials.password,
+        }

@@ -1,0 +1,160 @@
+"""The shell that runs inside containers: probe, job and reload. POSIX sh, so that any image with a shell will do."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from .workload import FILES, Check, File, HttpGet, Probes, Reload, Workload
+
+HTTP = """\
+# Prints the body when the answer's status is below 400; fails otherwise.
+http() {
+    if command -v curl > /dev/null; then
+        curl --silent --fail --max-time "$2" "$1"
+    elif command -v wget > /dev/null; then
+        wget -q -T "$2" -O - "$1"
+    else
+        python3 -c 'import sys, urllib.request as r
+sys.stdout.write(r.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())' "$1" "$2" 2> /dev/null
+    fi
+}
+"""
+
+PROBE = """\
+#!/bin/sh
+# Docker has one probe and never ends an unhealthy container. This one reports readiness as the container's health,
+# and ends everything in the container after {failures} failed liveness checks; the restart policy does the rest.
+set -u
+{http}
+live() {{
+    # A stopped process answers nothing, though its siblings may.
+    ! grep -qs '^State:.T' /proc/[0-9]*/status && {{ {liveness}; }} > /dev/null
+}}
+ready() {{
+    {{ {readiness}; }} > /dev/null
+}}
+seconds_up() {{
+    read -r up _ < /proc/uptime
+    stat=$(cat /proc/1/stat)
+    # Field 22, counted behind the name in parentheses, is the start in hundredths of a second since boot.
+    # shellcheck disable=SC2086
+    set -- ${{stat##*) }}
+    echo $((${{up%.*}} - ${{20}} / 100))
+}}
+if live; then
+    touch /tmp/.was-live
+    rm -f /tmp/.failures
+elif [ -e /tmp/.was-live ] || [ "$(seconds_up)" -gt {startup} ]; then
+    echo x >> /tmp/.failures
+    echo "not live, $(wc -l < /tmp/.failures) of {failures}"
+    if [ "$(wc -l < /tmp/.failures)" -ge {failures} ]; then
+        rm -f /tmp/.failures
+        kill -CONT 1
+        kill -KILL -1
+    fi
+    exit 1
+else
+    echo 'not live yet'
+    exit 1
+fi
+ready || {{ echo 'not ready'; exit 1; }}
+"""
+
+JOB = """\
+#!/bin/sh
+# The plugin does not tell how a container ended. A job that succeeded leaves a mark, and stays until it was seen.
+set -eu
+"$@"
+touch /tmp/.done
+exec sleep 60
+"""
+
+JOB_PROBE = "test -e /tmp/.done"
+
+RELOAD = """\
+#!/bin/sh
+# Puts the configuration in place of the running one: checked, exchanged, signalled, seen to be live.
+set -eu
+{http}
+cd {directory}
+export NEXT={directory}/{version}
+rm -rf "$NEXT.new"
+mkdir "$NEXT.new"
+for file in {files}; do
+    install -m 0400 {source}/"$file" "$NEXT.new/$file"
+done
+[ -e "$NEXT" ] || mv "$NEXT.new" "$NEXT"
+rm -rf "$NEXT.new"
+{check}
+before=$(readlink current || true)
+point_to() {{
+    ln -sfn "$1" current.new
+    mv -T current.new current
+    # Process 1 is an init; it is its child that reads the configuration.
+    for child in $(cat /proc/1/task/1/children); do kill -HUP "$child"; done
+}}
+is_live() {{
+    tries=0
+    until [ "$(http {url} 2 || true)" = {version} ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ] || return 1
+        sleep 0.2
+    done
+}}
+point_to {version}
+if ! is_live; then
+    echo 'the new configuration is not in force after 10 s; back to the one before' >&2
+    [ -z "$before" ] || point_to "$before"
+    exit 1
+fi
+# What was accepted before the exchange ends in the old workers; the old release may go afterwards.
+sleep {settle}
+for old in */; do
+    case ${{old%/}} in {version} | "$before" | current) ;; *) rm -rf "$old" ;; esac
+done
+touch /tmp/.done
+exec sleep 60
+"""
+
+
+def probe_script(probes: Probes) -> str:
+    """`probe.sh` of one workload."""
+    return PROBE.format(
+        http=HTTP if any(isinstance(check, HttpGet) for check in (probes.liveness, probes.readiness)) else "",
+        liveness=_command(probes.liveness, probes.timeout_seconds),
+        readiness=_command(probes.readiness, probes.timeout_seconds),
+        failures=probes.failures,
+        startup=probes.startup_seconds,
+    )
+
+
+def _command(check: Check, timeout_seconds: int) -> str:
+    if isinstance(check, HttpGet):
+        return f"http {shlex.quote(f'http://127.0.0.1:{check.port}{check.path}')} {timeout_seconds}"
+    return check.command
+
+
+def reload_script(reload: Reload) -> str:
+    """`reload.sh` for one version of a workload's exchangeable configuration."""
+    return RELOAD.format(
+        http=HTTP,
+        directory=reload.directory,
+        version=reload.version,
+        files=" ".join(file.name for file in reload.files),
+        source=FILES,
+        check=reload.check,
+        url=reload.version_url,
+        settle=reload.settle_seconds,
+    )
+
+
+def with_scripts(workload: Workload) -> Workload:
+    """The workload with the scripts it needs where the engine has only one probe and no notion of a job."""
+    if workload.role == "job":
+        script = File(name="job.sh", content=JOB)
+    elif workload.probes:
+        script = File(name="probe.sh", content=probe_script(workload.probes))
+    else:
+        return workload
+    return replace(workload, files=(*workload.files, script))

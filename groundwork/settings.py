@@ -1,0 +1,142 @@
+"""What an environment file (`Pulumi.<stack>.yaml`) may say below the namespace `groundwork:`."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from .faults import nearest
+from .model import Model, Name, Port
+
+ZONES = frozenset(available_timezones())
+
+Memory = Annotated[int, Field(ge=16, le=1_048_576)]
+Cpus = Annotated[float, Field(ge=0.05, le=128)]
+ImageReference = Annotated[
+    str, StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?)$", max_length=255)
+]
+ServerName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", max_length=253)]
+SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class DockerTarget(Model):
+    """One Docker engine."""
+
+    kind: Literal["docker"] = "docker"
+    host: Annotated[str, StringConstraints(pattern=r"^(unix|tcp|ssh)://\S+$")] | None = None
+    """Address of the engine, such as `ssh://deploy@10.0.1.5`; without it `DOCKER_HOST` or the local socket is used."""
+    memory_mib: Annotated[int, Field(ge=256, le=4_194_304)] = 3584
+    """Memory of the machine that containers may take, in MiB. A stack that needs more is refused.
+    The default is a 4 GiB machine less 512 MiB for its system."""
+    subnets: IPv4Network = IPv4Network("10.212.0.0/14")
+    """The range from which container networks take their /28; change it where it meets a network of yours."""
+
+    @field_validator("subnets")
+    @classmethod
+    def _room_for_networks(cls, subnets: IPv4Network) -> IPv4Network:
+        if subnets.prefixlen > 20 or not subnets.is_private:
+            raise ValueError("should be a private range of at least /20 (256 networks), such as 10.212.0.0/14")
+        return subnets
+
+
+class Entry(Model):
+    """Where and how users reach the system."""
+
+    address: IPv4Address = IPv4Address("127.0.0.1")
+    """Address of the machine that the gateway listens on; 0.0.0.0 means all of them."""
+    http_port: Port = 8080
+    https_port: Port = 8443
+    """Used when a certificate is given; http then redirects here."""
+    server_names: tuple[ServerName, ...] = ()
+    """Host names served; without one every name is."""
+    certificate: str | None = None
+    """Certificate chain in PEM. Its key is the secret `groundwork:secret_tls_key`."""
+    trusted_proxies: tuple[IPv4Network, ...] = ()
+    """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    requests_per_second: Annotated[float, Field(ge=0.1, le=100_000)] = 50
+    """Sustained requests of one client address; above it, and beyond `burst`, the gateway answers 429."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_body_mib: Annotated[int, Field(ge=1, le=10_240)] = 100
+    """Largest request body in MiB (C1: 100)."""
+
+    @field_validator("certificate")
+    @classmethod
+    def _is_pem(cls, certificate: str | None) -> str | None:
+        if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
+            raise ValueError("should be a certificate chain in PEM, beginning with -----BEGIN CERTIFICATE-----")
+        return certificate
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Entry:
+        if self.certificate and self.http_port == self.https_port:
+            raise ValueError(f"http_port and https_port are both {self.http_port}; give https_port another number")
+        return self
+
+
+class Registry(Model):
+    """A private registry or mirror, from which all images are taken."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*$")]
+    """Put in front of every image that names no registry, such as `harbor.example.com/mirror`."""
+    username: str | None = None
+    """Its password is the secret `groundwork:secret_registry_password`."""
+
+
+class AppSettings(Model):
+    """One app of the system in this environment; what is not said stays as the system says it."""
+
+    image: ImageReference | None = None
+    replicas: Annotated[int, Field(ge=1, le=12)] | None = None
+    memory_mib: Memory | None = None
+    cpus: Cpus | None = None
+    settings: dict[SettingName, str] = Field(default_factory=dict)
+    """Further settings of the app, or other values for those that the system gives."""
+
+
+class ServiceSettings(Model):
+    """One backing service of the system in this environment."""
+
+    version: str | None = None
+    """A version of the catalog entry; the default is the newest that is recommended."""
+    image: ImageReference | None = None
+    """Another image with the same software, instead of the version's own."""
+    memory_mib: Memory | None = None
+    cpus: Cpus | None = None
+    credentials: Annotated[int, Field(ge=1, le=9999)] = 1
+    """Generation of the credentials that apps use. Add one and run `up`: they rotate without a lost request."""
+
+
+class GatewaySettings(Model):
+    """The gateway itself."""
+
+    image: ImageReference = "nginx:1.30"
+    """nginx 1.27.4 or newer: upstreams that resolve again, and keepalive_min_timeout."""
+    memory_mib: Memory = 64
+    cpus: Cpus = 1
+
+
+class Settings(Model):
+    """The whole of one environment."""
+
+    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    """Folder below `systems/`; the default is the project's name."""
+    time_zone: str = "UTC"
+    """IANA name of the team's local time, such as Asia/Shanghai."""
+    target: DockerTarget = DockerTarget()
+    entry: Entry = Entry()
+    registry: Registry | None = None
+    gateway: GatewaySettings = GatewaySettings()
+    apps: dict[Name, AppSettings] = Field(default_factory=dict)
+    services: dict[Name, ServiceSettings] = Field(default_factory=dict)
+    keep_data: bool = True
+    """Volumes stay on the machine when their service is removed or the stack is destroyed."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, time_zone: str) -> str:
+        if time_zone not in ZONES:
+            raise ValueError(f"should be a name of the IANA time zone database; {nearest(time_zone, ZONES)}")
+        return time_zone

@@ -1,0 +1,117 @@
+"""What a system file (`systems/<name>/system.py`) may say: the system itself, the same in every environment."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from .catalog import BackingService
+from .faults import Fault, FaultsError, nearest
+from .model import Model, Name, Port, model_faults
+from .settings import Cpus, ImageReference, Memory, SettingName
+
+HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class App(Model):
+    """Code of the system's own, in an image, that serves http on `port`."""
+
+    name: Name
+    image: ImageReference
+    """The image; a stack file usually names the release of its environment."""
+    command: tuple[str, ...] = ()
+    """Instead of the image's own command."""
+    port: Port
+    user: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*:[1-9]\d*$")] = "10001:10001"
+    """Numeric user and group of the process; never root."""
+    live_path: HttpPath = "/health/live"
+    """Answers as long as the process works; when it does not, the process is ended and started again."""
+    ready_path: HttpPath = "/health/ready"
+    """Answers when the app can take traffic. It tells of the app itself, not of what the app uses."""
+    startup_seconds: Annotated[int, Field(ge=1, le=900)] = 60
+    grace_seconds: Annotated[int, Field(ge=1, le=900)] = 40
+    """Requests and uploads that are shorter than this finish when a release replaces the app."""
+    uses: tuple[Name, ...] = ()
+    """Backing services: gives their connection settings, opens exactly that path, and starts after them."""
+    settings: dict[SettingName, str] = Field(default_factory=dict)
+    """The names under which the code expects its settings, each with a template such as
+    `postgresql://{postgres.username}:{postgres.password}@{postgres.host}:{postgres.port}/{postgres.database}`
+    or `{secret.jwt_key}`."""
+    secret_settings: Literal["file", "environment"] = "file"
+    """How a setting with a secret in it arrives: `DATABASE_URL_FILE` with the path of a file, or `DATABASE_URL` itself
+    (which everybody who may inspect the container can read)."""
+    egress: tuple[str, ...] = ()
+    """Where the app goes outside, such as `api.example.com:443`; without any, the way out is closed."""
+    release_command: tuple[str, ...] = ()
+    """Runs to its end in the new image before the new release starts: migrations. Must be safe to repeat."""
+    release_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    replicas: Annotated[int, Field(ge=1, le=12)] = 1
+    memory_mib: Memory = 128
+    cpus: Cpus = 1
+    tmp_mib: Annotated[int, Field(ge=1, le=65_536)] = 16
+    """Size of /tmp in MiB, held in memory: the only place where the app may write."""
+
+
+class Route(Model):
+    """Requests below `path` go to `app`. The longest path wins."""
+
+    path: HttpPath
+    app: Name
+    websocket: bool = False
+    """Connections here may be upgraded, and stay open for an hour without traffic."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Longest silence of the app before the gateway answers 504."""
+
+
+class System(Model):
+    """Apps, the backing services they use, the routes to them, and secrets that come from outside."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    apps: tuple[App, ...]
+    services: tuple[BackingService, ...] = ()
+    routes: tuple[Route, ...] = ()
+    generated_secrets: tuple[SecretName, ...] = ()
+    """Secrets of the system's own that nobody needs to choose, such as a signing key."""
+    required_secrets: tuple[SecretName, ...] = ()
+    """Secrets that only the user has, such as the key of a provider: `groundwork:secret_<name>`."""
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> System:
+        names = [app.name for app in self.apps] + [service.name for service in self.services]
+        for name in names:
+            if names.count(name) > 1 or name == "gateway":
+                raise ValueError(f"the name `{name}` is taken; apps and services need names of their own")
+        apps, services = {app.name for app in self.apps}, {service.name for service in self.services}
+        for app in self.apps:
+            for used in app.uses:
+                if used not in services:
+                    raise ValueError(f"app {app.name}: uses `{used}`, which is no service; {nearest(used, services)}")
+        for route in self.routes:
+            if route.app not in apps:
+                raise ValueError(f"route {route.path}: there is no app `{route.app}`; {nearest(route.app, apps)}")
+        paths = [route.path for route in self.routes]
+        if len(set(paths)) < len(paths):
+            raise ValueError("two routes have the same path; keep one of them")
+        return self
+
+
+def load_system(root: Path, name: str) -> System:
+    """`SYSTEM` from `systems/<name>/system.py` below `root`; FaultsError when it is not there or says what it can't."""
+    known = {file.parent.name for file in (root / "systems").glob("*/system.py")}
+    where = f"systems/{name}/system.py"
+    if name not in known:
+        raise FaultsError(where, [Fault("groundwork:system", f"there is no system `{name}`", nearest(name, known))])
+    try:
+        system = importlib.import_module(f"systems.{name}.system").SYSTEM
+    except ValidationError as error:
+        model = {"System": System, "App": App, "Route": Route}.get(error.title, System)
+        raise FaultsError(where, model_faults(error, model, error.title)) from None
+    except AttributeError:
+        raise FaultsError(where, [Fault("SYSTEM", "is missing", "end the file with `SYSTEM = System(…)`")]) from None
+    if not isinstance(system, System):
+        raise FaultsError(where, [Fault("SYSTEM", "is no System", "write `SYSTEM = System(…)`")])
+    return system

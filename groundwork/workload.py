@@ -1,0 +1,194 @@
+"""What any target can run. The terms are those of Kubernetes and Score.
+
+Every type is frozen data: a Workload says *what* runs, a component decides *how* its target runs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+FILES = "/etc/groundwork"
+"""The one directory below which every file of a workload is mounted, read-only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretRef:
+    """The name of a secret. Its value is known to the target alone; `generation` changes whenever the value does."""
+
+    owner: str
+    name: str
+    generation: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """A text in which secrets are still names."""
+
+    parts: tuple[str | SecretRef, ...]
+
+    def secrets(self) -> Iterator[SecretRef]:
+        return (part for part in self.parts if isinstance(part, SecretRef))
+
+
+Value = str | Template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that can no longer change: `reference` for people, `digest` (`sha256:…`) for the target.
+
+    `origin` says where the digest comes from: `registry` (repository@digest), `local` (an image id of the engine),
+    `simulated` (made from the reference, only in simulated runs and pictures).
+    """
+
+    reference: str
+    digest: str
+    origin: Literal["registry", "local", "simulated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file below FILES. `name` is a relative path, `mode` octal."""
+
+    name: str
+    content: Value
+    mode: str = "0444"
+
+    @property
+    def path(self) -> str:
+        return f"{FILES}/{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Data that outlives its container. `path` is where the workload sees it."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A port that the machine itself listens on: `address:port` leads to `target` in the container."""
+
+    address: str
+    port: int
+    target: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpGet:
+    """Healthy when `http://127.0.0.1:port/path` answers with a status below 400."""
+
+    port: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exec:
+    """Healthy when this shell command exits with 0."""
+
+    command: str
+
+
+Check = HttpGet | Exec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Readiness decides about traffic, liveness about life: after `failures` failed liveness checks it is restarted.
+
+    `startup_seconds` is how long a start may take before it counts as failed.
+    """
+
+    liveness: Check
+    readiness: Check
+    period_seconds: int = 3
+    timeout_seconds: int = 3
+    failures: int = 3
+    startup_seconds: int = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Limits of one replica: memory in MiB, processors in cores."""
+
+    memory_mib: int
+    cpus: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reload:
+    """Configuration that changes without a new container: checked, put in place, signalled, and seen to be live.
+
+    `files` are put below `directory`; `check` is a shell command that must accept the directory `$NEXT`;
+    `version_url` answers with the version in force.
+    """
+
+    directory: str
+    files: tuple[File, ...]
+    check: str
+    version: str
+    version_url: str
+    settle_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One thing that runs. `role` is what it is to the system, `strategy` how a new release takes over.
+
+    `surge`: new beside old, old removed after the switch. `recreate`: the old one stops before the new one starts
+    (databases, singletons). A `job` runs once per release and must exit with 0.
+    """
+
+    name: str
+    role: Literal["app", "service", "gateway", "job"]
+    image: Image
+    command: tuple[str, ...]
+    resources: Resources
+    user: str
+    env: Mapping[str, Value] = field(default_factory=dict)
+    files: tuple[File, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    tmpfs: Mapping[str, int] = field(default_factory=lambda: {"/tmp": 16})
+    shm_mib: int = 64
+    port: int | None = None
+    uses: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    egress: tuple[str, ...] = ()
+    probes: Probes | None = None
+    replicas: int = 1
+    strategy: Literal["surge", "recreate"] = "recreate"
+    grace_seconds: int = 30
+    timeout_seconds: int = 120
+    after: tuple[str, ...] = ()
+    reload: Reload | None = None
+
+    @property
+    def release(self) -> str:
+        """Eight hexadecimal digits over everything that makes this workload what it is, but for how many run."""
+        said = asdict(self) | {"replicas": None, "reload": None, "after": None}
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def alias(self) -> str:
+        """The name under which this very release is found in the network."""
+        return f"{self.name}-{self.release}" if self.strategy == "surge" else self.name
+
+    @property
+    def secrets(self) -> frozenset[SecretRef]:
+        """Every secret that any of its texts names."""
+        reloaded = self.reload.files if self.reload else ()
+        values = [*self.env.values(), *(file.content for file in (*self.files, *reloaded))]
+        return frozenset(ref for value in values if isinstance(value, Template) for ref in value.secrets())
+
+
+def digest_of(files: tuple[File, ...]) -> str:
+    """Eight hexadecimal digits over names, contents and the generations of the secrets inside."""
+    text = json.dumps([asdict(file) for file in files], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
