@@ -1,0 +1,40 @@
+"""The county housing portal: a static front end, a FastAPI application, PostgreSQL and Redis.
+
+`build:…` images are stand-ins from `images/`; a stack file names the real ones: `groundwork:apps: {api: {image: …}}`.
+"""
+
+from groundwork.catalog.postgres import Postgres
+from groundwork.catalog.redis import Redis
+from groundwork.system import App, Route, System
+
+SYSTEM = System(
+    name="housing",
+    services=(
+        Postgres(database="housing"),
+        Redis(eviction="allkeys-lru", durable=False),
+    ),
+    generated_secrets=("jwt_key",),
+    apps=(
+        App(name="web", image="build:web", port=8080, user="101:101", memory_mib=32, cpus=0.5),
+        App(
+            name="api",
+            image="build:probe",
+            port=8000,
+            uses=("postgres", "redis"),
+            settings={
+                "DATABASE_URL": "postgresql://{postgres.username}:{postgres.password}"
+                "@{postgres.host}:{postgres.port}/{postgres.database}",
+                "REDIS_URL": "redis://{redis.username}:{redis.password}@{redis.host}:{redis.port}/0",
+                "JWT_SECRET_KEY": "{secret.jwt_key}",
+            },
+            release_command=("python", "-m", "probe.migrate"),
+            memory_mib=192,
+        ),
+    ),
+    routes=(
+        Route(path="/", app="web"),
+        Route(path="/api/", app="api"),
+        Route(path="/health/", app="api"),
+        Route(path="/ws", app="api", websocket=True),
+    ),
+)
