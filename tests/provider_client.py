@@ -1,0 +1,90 @@
+"""The calls that the engine makes of a provider plugin, for tests of one provider without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from sim.values import Properties, read, write
+
+
+@dataclass(frozen=True)
+class Diffed:
+    """`kinds` maps the engine's path of each change to its kind, such as `UPDATE_REPLACE`."""
+
+    changed: bool
+    replaces: frozenset[str]
+    kinds: dict[str, str]
+    deletes_first: bool
+
+
+@dataclass(frozen=True)
+class ProviderClient:
+    stub: provider_pb2_grpc.ResourceProviderStub
+
+    def check(
+        self, token: str, given: Properties, old: Properties | None = None, name: str = "thing"
+    ) -> tuple[Properties, list[tuple[str, str]]]:
+        """The checked inputs, and (property, reason) of each failure."""
+        answer = self.stub.Check(
+            provider_pb2.CheckRequest(
+                urn=urn(token, name),
+                news=write(given),
+                olds=write(old) if old is not None else None,
+                randomSeed=b"0123456789abcdef0123456789abcdef",
+            )
+        )
+        return read(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
+
+    def diff(
+        self, token: str, state: Properties, inputs: Properties, name: str = "thing", identity: str = "id"
+    ) -> Diffed:
+        answer = self.stub.Diff(
+            provider_pb2.DiffRequest(id=identity, urn=urn(token, name), olds=write(state), news=write(inputs))
+        )
+        return Diffed(
+            changed=answer.changes == provider_pb2.DiffResponse.DIFF_SOME,
+            replaces=frozenset(answer.replaces),
+            kinds={
+                path: provider_pb2.PropertyDiff.Kind.Name(change.kind)
+                for path, change in answer.detailedDiff.items()
+            },
+            deletes_first=answer.deleteBeforeReplace,
+        )
+
+    def create(
+        self, token: str, inputs: Properties, name: str = "thing", *, preview: bool = False
+    ) -> tuple[str, Properties]:
+        """The id ("" in a preview) and the outputs. Raises grpc.RpcError as the engine would see it."""
+        answer = self.stub.Create(
+            provider_pb2.CreateRequest(urn=urn(token, name), properties=write(inputs), preview=preview)
+        )
+        return answer.id, read(answer.properties)
+
+    def update(
+        self, token: str, identity: str, state: Properties, inputs: Properties, name: str = "thing"
+    ) -> Properties:
+        answer = self.stub.Update(
+            provider_pb2.UpdateRequest(
+                id=identity, urn=urn(token, name), olds=write(state), news=write(inputs)
+            )
+        )
+        return read(answer.properties)
+
+    def delete(self, token: str, identity: str, name: str = "thing") -> None:
+        self.stub.Delete(provider_pb2.DeleteRequest(id=identity, urn=urn(token, name)))
+
+
+def urn(token: str, name: str) -> str:
+    return f"urn:pulumi:dev::tests::{token}::{name}"
+
+
+@contextmanager
+def connected(address: str) -> Iterator[ProviderClient]:
+    """A client of the provider at `host:port`."""
+    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+        yield ProviderClient(provider_pb2_grpc.ResourceProviderStub(channel))
