@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,14 +10,16 @@ import pulumi
 import pulumi_docker as docker
 
 from groundwork.deployment import Deployment, Network
+from groundwork.images import repository_of
 from groundwork.scripts import JOB_PROBE, reload_script
 from groundwork.workload import FILES, File, Image, Reload, Workload, digest_of
 
 from .container_log import last_lines
 from .credentials import Credentials
 
-REPLACED = ["#initerror", "healthcheck", "init", "tmpfs"]
-"""A failed health wait is tried again and stays red, and what the engine can't change is not said to be changed."""
+REPLACED = ["#initerror", "healthcheck", "init", "tmpfs", "cpu_period", "cpu_quota"]
+"""A failed health wait is tried again and stays red; and what the plugin would call updated without changing it,
+changes by replacement (its Update passes on memory, restart and block i/o limits only)."""
 LOG_ROTATION = {"max-size": "10m", "max-file": "5"}
 CPU_PERIOD = 100_000
 """Microseconds; the engine's own default."""
@@ -107,8 +110,8 @@ class DockerStack(pulumi.ComponentResource):
         if image.origin == "local":
             return image.digest
         if image not in self._images:
-            repository = image.reference.rsplit(":", 1)[0] if ":" in image.reference.split("/")[-1] else image.reference
-            slug = repository.replace("/", "-").replace(":", "-").replace(".", "-")
+            repository = repository_of(image.reference)
+            slug = re.sub("[^a-z0-9]+", "-", repository)
             self._images[image] = docker.RemoteImage(
                 f"{self._name}-{slug}-{image.digest[7:15]}",
                 name=f"{repository}@{image.digest}",
@@ -127,8 +130,14 @@ class DockerStack(pulumi.ComponentResource):
             )
         return self._volumes[name]
 
-    def _files(self, owner: Workload, purpose: str, files: tuple[File, ...]) -> docker.ContainerVolumeArgs:
-        """A volume with these files, filled through a container that never runs: a read-only root takes no upload."""
+    def _files(
+        self, owner: Workload, purpose: str, files: tuple[File, ...]
+    ) -> tuple[docker.ContainerVolumeArgs, pulumi.Resource]:
+        """A volume with these files, and what fills it: a container that never runs, as a read-only root takes no upload.
+
+        Whoever mounts it starts after the filling, and names none of its outputs: whatever becomes of the loader,
+        the engine has no reason to remove a release that serves.
+        """
         name = f"{purpose}-files-{digest_of(files)}"
         volume = self._volume(name, keep=False)
         loader = docker.Container(
@@ -146,29 +155,29 @@ class DockerStack(pulumi.ComponentResource):
                 )
                 for file in files
             ],
-            labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels(owner)],
+            labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels()],
             opts=self._options(replaced=True),
         )
-        filled = pulumi.Output.all(volume.name, loader.id).apply(lambda made: str(made[0]))
-        return docker.ContainerVolumeArgs(volume_name=filled, container_path=FILES, read_only=True)
+        return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=FILES, read_only=True), loader
 
     def _run(self, workload: Workload) -> list[docker.Container]:
         names = [workload.name]
         if workload.strategy == "surge":
             names = [f"{workload.alias}-{replica}" for replica in range(workload.replicas)]
-        waited = () if workload.reload else workload.after
-        after = [resource for name in waited for resource in self._ready[name]]
-        volumes = [self._files(workload, workload.name, workload.files)] if workload.files else []
-        volumes += [
+        before = [resource for name in workload.after for resource in self._ready[name]]
+        after = [] if workload.reload else before
+        volumes = [
             docker.ContainerVolumeArgs(
                 volume_name=self._volume(volume.name, keep=self._deployment.keep_data).name, container_path=volume.path
             )
             for volume in workload.volumes
         ]
+        if workload.files:
+            files, loader = self._files(workload, workload.name, workload.files)
+            volumes, after = [files, *volumes], [loader, *after]
         containers = [self._container(name, workload, volumes, after) for name in names]
         self._ready[workload.name] = list(containers)
         if workload.reload:
-            before = [resource for name in workload.after for resource in self._ready[name]]
             switch = self._switch(workload, workload.reload, containers[0], before)
             self._ready[workload.name] = [switch]
             return [*containers, switch]
@@ -216,7 +225,7 @@ class DockerStack(pulumi.ComponentResource):
         """Exchanges the configuration of a running container, from inside its namespaces and as the same user."""
         script = File(name="reload.sh", content=reload_script(reload))
         name = f"{workload.name}-switch"
-        files = self._files(workload, name, (script, *reload.files, *workload.files))
+        files, loader = self._files(workload, name, (script, *reload.files, *workload.files))
         live = [volume for volume in workload.volumes if volume.path == reload.directory]
         inside = pulumi.Output.concat("container:", running.id)
         return docker.Container(
@@ -239,7 +248,7 @@ class DockerStack(pulumi.ComponentResource):
             wait_timeout=reload.settle_seconds + 2 * TAKING_SECONDS,
             must_run=False,
             restart="no",
-            opts=self._options(after=[running, *after], replaced=True),
+            opts=self._options(after=[running, loader, *after], replaced=True),
         )
 
     def _hardening(self, name: str, workload: Workload) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from .faults import Fault, FaultsError
 from .workload import Image
 
+DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 LOCK = "images.lock"
 """Committed: digests of registry images. Beside it `.groundwork/images.lock` holds what only this engine has."""
 
@@ -26,11 +28,17 @@ def with_prefix(reference: str, prefix: str | None) -> str:
     return f"{prefix}/{reference if '/' in reference else f'library/{reference}'}"
 
 
+def repository_of(reference: str) -> str:
+    """The reference without its tag."""
+    last = reference.split("/")[-1]
+    return reference.rsplit(":", 1)[0] if ":" in last else reference
+
+
 @dataclass(frozen=True)
 class ImageLock:
-    """Digests by reference. Where one is missing: `refuse` (a fault), or `mark` it as simulated (pictures, simulated runs)."""
+    """Images by reference. Where one is missing: `refuse` (a fault), or `mark` it as simulated (pictures, simulated runs)."""
 
-    digests: Mapping[str, str]
+    images: Mapping[str, Image]
     missing: Literal["refuse", "mark"]
 
     def resolve(self, reference: str) -> Image:
@@ -38,9 +46,8 @@ class ImageLock:
         name, at, digest = reference.partition("@")
         if at:
             return Image(reference=name, digest=digest, origin="registry")
-        if reference in self.digests:
-            origin, _, digest = self.digests[reference].partition(" ")
-            return Image(reference=reference, digest=digest, origin="local" if origin == "local" else "registry")
+        if reference in self.images:
+            return self.images[reference]
         if self.missing == "mark":
             made = hashlib.sha256(reference.encode()).hexdigest()
             return Image(reference=reference, digest=f"sha256:{made}", origin="simulated")
@@ -49,17 +56,12 @@ class ImageLock:
 
 def read_lock(root: Path, missing: Literal["refuse", "mark"]) -> ImageLock:
     """The committed lock of the checkout at `root`, over it what this machine's engine has."""
-    digests: dict[str, str] = {}
-    for path in (root / LOCK, root / ".groundwork" / LOCK):
-        if path.exists():
-            entries = yaml.safe_load(path.read_text()) or {}
-            if not isinstance(entries, dict) or not all(_is_entry(value) for value in entries.values()):
-                fault = Fault(path.name, "an entry is no digest", "run `make lock`, which writes this file")
-                raise FaultsError(str(path), [fault])
-            digests |= entries
-    return ImageLock(digests, missing)
-
-
-def _is_entry(value: object) -> bool:
-    kind, _, digest = str(value).partition(" ")
-    return kind in ("registry", "local") and digest.startswith("sha256:") and len(digest) == 71
+    images: dict[str, Image] = {}
+    origins: dict[Path, Literal["registry", "local"]] = {root / LOCK: "registry", root / ".groundwork" / LOCK: "local"}
+    for path, origin in origins.items():
+        digests = yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+        if not isinstance(digests, dict) or not all(DIGEST.match(str(digest)) for digest in digests.values()):
+            fault = Fault(path.name, "an entry is no digest", "run `make lock`, which writes this file")
+            raise FaultsError(str(path), [fault])
+        images |= {name: Image(reference=name, digest=digest, origin=origin) for name, digest in digests.items()}
+    return ImageLock(images, missing)
