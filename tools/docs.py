@@ -1,0 +1,216 @@
+"""Writes those parts of docs/ that the code itself knows: `python -m tools.docs`.
+
+A part stands between `<!-- made by tools/docs.py: NAME -->` and `<!-- end -->`; a test
+checks that it is current.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from groundwork import catalog
+from groundwork.catalog import BackingService
+from groundwork.draw import svg
+from groundwork.images import ImageLock
+from groundwork.plan import plan
+from groundwork.schema import stack_file_schema
+from groundwork.stack_file import read_stack_file
+from groundwork.system import System, load_system
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+EXAMPLE = DOCS / "examples" / "shop"
+PART = re.compile(r"(<!-- made by tools/docs\.py: ([\w. -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+UNSAID = {
+    "name": "Its name, in `uses`, in routes and in the network.",
+    "image": "The image; written as `name:tag`, `name@sha256:…`, or `build:<folder of images/>`.",
+    "port": "The port on which it serves http.",
+    "replicas": "How many run side by side.",
+    "memory_mib": "Limit of the memory of one replica, in MiB.",
+    "cpus": "Limit of the processor time of one replica, in cores.",
+    "http_port": "The port for http.",
+    "burst": "Requests that one client address may make at once beyond the rate.",
+    "startup_seconds": "How long a start may take before it counts as failed.",
+    "release_timeout_seconds": "How long the release command may take.",
+    "kind": "What runs the containers.",
+    "app": "The app that answers.",
+    "path": "What a request's path begins with.",
+    "apps": "The system's own code.",
+    "services": "The backing services.",
+    "routes": "Which requests go to which app.",
+    "database": "The database, and the role that owns everything in it.",
+}
+"""What a field means whose name says it to those who read the code."""
+
+Schema = Mapping[str, Any]
+
+
+def markdown_table(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(headings)} |", "|" + " --- |" * len(headings)]
+    lines += [f"| {' | '.join(map(one_line, row))} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def one_line(text: str) -> str:
+    """Text that stays within its cell of a table."""
+    return " ".join(text.split()).replace("|", "&#124;")
+
+
+def resolved(schema: Schema, node: Schema) -> Schema:
+    """What `node` means, behind its reference and without the possibility of leaving it out."""
+    if "$ref" in node:
+        return resolved(schema, schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
+    if "anyOf" in node:
+        return resolved(schema, next(one for one in node["anyOf"] if one.get("type") != "null"))
+    return node
+
+
+def allowed(schema: Schema, node: Schema) -> str:
+    """What may be written there, for a table."""
+    node = resolved(schema, node)
+    if "const" in node or "enum" in node:
+        return ", ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
+    match node["type"]:
+        case "integer" | "number" as number:
+            kind = "whole number" if number == "integer" else "number"
+            least, most = node.get("minimum"), node.get("maximum")
+            return kind if least is None else f"{kind}, {least} to {most}"
+        case "boolean":
+            return "`true` or `false`"
+        case "array":
+            item = node["items"]
+            of = f"`{item['$ref'].rsplit('/', 1)[1]}(…)`" if "$ref" in item else allowed(schema, item)
+            return f"list of: {of}"
+        case "object" if "patternProperties" in node:
+            return f"`name:` {allowed(schema, next(iter(node['patternProperties'].values())))}"
+        case "object":
+            return "mapping"
+    formats = {"ipv4": "IPv4 address", "ipv4network": "IPv4 network"}
+    example = f", such as `{node['examples'][0]}`" if "examples" in node else ""
+    return formats.get(node.get("format", ""), "text") + example
+
+
+def default_of(node: Schema) -> str:
+    if "default" not in node:
+        return ""
+    value = node["default"]
+    if value is None or value in ([], {}, ""):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+COLUMNS = ("Key", "Value", "Default", "Meaning")
+Row = tuple[str, str, str, str]
+
+
+def rows_of(schema: Schema, node: Schema, before: str = "") -> Iterator[Row]:
+    """What COLUMNS say of each field of `node`; KeyError where nobody says what one means."""
+    for name, field in node["properties"].items():
+        meaning = field.get("description") or UNSAID[name]
+        default = "required" if name in node.get("required", ()) else default_of(field)
+        yield f"`{before}{name}`", allowed(schema, field), default, meaning
+
+
+def each_of(node: Schema) -> Schema:
+    """What every entry of a mapping with free names is; nothing for other nodes."""
+    return next(iter(node.get("patternProperties", {}).values()), {})
+
+
+def stack_file_keys() -> str:
+    """One table for the keys without keys of their own, and one for each that has some."""
+    schema = stack_file_schema()
+    config: Mapping[str, Schema] = schema["properties"]["config"]["properties"]
+    plain: dict[str, Schema] = {}
+    sections: list[str] = []
+    for key, field in config.items():
+        inner = resolved(schema, field)
+        entry = resolved(schema, each_of(inner))
+        described = entry or inner
+        if "properties" not in described:
+            plain[key] = field
+            continue
+        table = markdown_table(COLUMNS, rows_of(schema, described, "<name>." if entry else ""))
+        sections.append(f"### `{key}`\n\n{described['description']}\n\n{table}")
+    table = markdown_table(COLUMNS, rows_of(schema, {"properties": plain}))
+    return "\n".join([f"### Keys without more below them\n\n{table}", *sections])
+
+
+def system_keys(model: str) -> str:
+    """The table of App, Route or System, as a system file writes them."""
+    schema = System.model_json_schema()
+    return markdown_table(COLUMNS, rows_of(schema, schema if model == "System" else schema["$defs"][model]))
+
+
+def entries() -> list[type[BackingService]]:
+    """Every entry of the catalog, by name."""
+    for module in pkgutil.iter_modules(catalog.__path__):
+        importlib.import_module(f"{catalog.__name__}.{module.name}")
+    return sorted(BackingService.__subclasses__(), key=lambda entry: entry.__name__)
+
+
+def catalog_entries() -> str:
+    return "\n".join(_entry_section(entry) for entry in entries())
+
+
+def _entry_section(entry: type[BackingService]) -> str:
+    schema = entry.model_json_schema()
+    required = {name: "x" for name in schema.get("required", ())}
+    sample = entry(**required)
+    size = entry.default_resources
+    facts = (
+        ("Versions", ", ".join(f"`{version}` ({image})" for version, image in entry.versions.items())),
+        ("Default version", f"`{entry.default_version}`"),
+        ("Port", str(entry.port)),
+        ("Process runs as", f"user `{entry.user}`"),
+        ("Default limits", f"{size.memory_mib} MiB, {size.cpus:g} CPU"),
+        ("Least memory", f"{entry.minimum_memory_mib} MiB"),
+        ("Templates", ", ".join(f"`{{{sample.name}.{key}}}`" for key in sorted(sample.connection_keys()))),
+    )
+    facts_table = markdown_table(("", entry.__name__), iter(facts))
+    keys_table = markdown_table(COLUMNS, rows_of(schema, schema))
+    heading = f"### {entry.__name__}\n\n{entry.__doc__}"
+    return f"{heading}\n\n{facts_table}\nIn the system file, `{entry.__name__}(…)`:\n\n{keys_table}"
+
+
+def example_file(name: str) -> str:
+    language = "python" if name.endswith(".py") else "yaml"
+    return f"```{language}\n{(EXAMPLE / name).read_text()}```\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "keys": stack_file_keys,
+    "catalog": catalog_entries,
+    **{model: lambda model=model: system_keys(model) for model in ("System", "App", "Route")},  # type: ignore[misc]
+    **{file.name: lambda name=file.name: example_file(name) for file in sorted(EXAMPLE.iterdir())},  # type: ignore[misc]
+}
+
+
+def page(text: str) -> str:
+    """A page with its made parts made again."""
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", text)
+
+
+def picture() -> str:
+    """The picture of the README: housing in dev, the same on every machine."""
+    configuration = read_stack_file(ROOT / "Pulumi.dev.yaml")
+    system = load_system(ROOT, str(configuration.settings.system))
+    return svg(plan(system, configuration, ImageLock({}, "mark"), project="groundwork", stack="dev"))
+
+
+def made_files() -> dict[Path, str]:
+    """Every file that this program writes, with what it should hold."""
+    pages = {file: file.read_text() for file in sorted(DOCS.glob("*.md"))}
+    made = {file: page(text) for file, text in pages.items() if PART.search(text)}
+    return made | {DOCS / "housing.svg": picture()}
+
+
+if __name__ == "__main__":
+    for file, text in made_files().items():
+        file.write_text(text)
+        print(file.relative_to(ROOT))

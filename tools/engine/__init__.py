@@ -1,0 +1,1 @@
+"""Getting and driving a Pulumi engine for this checkout. groundwork/ and components/ know nothing of it."""

@@ -1,0 +1,309 @@
+"""Runs Pulumi for one stack of a checkout: environment, providers, recovery, and what is said about it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.engine import providers, recover, stackfile
+from tools.engine.checkout import Checkout, Mode, Project, UserError
+from tools.engine.install import Engine
+from tools.engine.providers import Decision
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One stack, the engine it runs on, and everything that was decided for this run."""
+
+    checkout: Checkout
+    engine: Engine
+    project: Project
+    system: str
+    stack: str
+    decision: Decision
+    stack_file: stackfile.StackFile
+    environment: Mapping[str, str]
+
+    @property
+    def mode(self) -> Mode:
+        return self.decision.mode
+
+    @property
+    def backend(self) -> recover.Backend:
+        return recover.Backend(self.checkout.state(self.mode), self.project.name, self.stack)
+
+    def pulumi(self, *arguments: str) -> list[str]:
+        return [str(self.engine.pulumi), *arguments, "--stack", self.stack, "--cwd", str(self.project.folder)]
+
+    def ops(self, command: str, *arguments: str) -> list[str]:
+        system = ["--system", self.system] if self.system else []
+        return [sys.executable, "-m", "ops", command, "--stack", self.stack, *system, *arguments]
+
+
+def open_session(
+    checkout: Checkout,
+    engine: Engine,
+    *,
+    system: str,
+    stack: str,
+    requested: str,
+    environment: Mapping[str, str],
+) -> Session:
+    """Decides everything a run needs to know. Raises UserError for what a person must mend first."""
+    project = checkout.project(system)
+    project.stack_file(stack)
+    base = base_environment(checkout, engine, environment)
+    users = providers.users_plugins(environment)
+    decision = providers.decide(
+        requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users)
+    )
+    file = stackfile.prepare(checkout, project, stack, decision.mode)
+    state = checkout.state(decision.mode)
+    state.mkdir(parents=True, exist_ok=True)
+    base |= {"PULUMI_BACKEND_URL": f"file://{state}", "GROUNDWORK_PROVIDERS": decision.mode}
+    base |= stackfile.passphrase_environment(checkout, file, environment)
+    if decision.mode == "real":
+        base |= providers.docker_host(base)
+    else:
+        # A package that sim/ does not serve must fail at once, not search the network for its plugin.
+        base |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+    return Session(checkout, engine, project, system, stack, decision, file, base)
+
+
+def base_environment(checkout: Checkout, engine: Engine, environment: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment with this checkout's engine and Python first."""
+    venv = checkout.python.parent
+    path = [str(venv), *map(str, engine.path), environment.get("PATH", os.defpath)]
+    made = {
+        "PATH": os.pathsep.join(path),
+        "VIRTUAL_ENV": str(venv.parent),
+        "PULUMI_HOME": str(checkout.home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+    }
+    # Access to Pulumi's own service is no part of a run that keeps its state in the checkout.
+    return {key: value for key, value in environment.items() if key != "PULUMI_ACCESS_TOKEN"} | made
+
+
+def run(command: list[str], session: Session, extra: Mapping[str, str] | None = None) -> int:
+    """Runs a command to its end and returns its exit code.
+
+    Ctrl-C reaches the command by itself, which ends in its own time; a termination is passed on.
+    """
+    process = subprocess.Popen(
+        command, env={**session.environment, **(extra or {})}, cwd=session.checkout.root
+    )
+    previous = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
+    }
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def captured(session: Session, arguments: list[str], text: str) -> str:
+    """The standard output of a short pulumi command. Raises UserError with its words where it fails."""
+    done = subprocess.run(
+        session.pulumi(*arguments),
+        env=dict(session.environment),
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def make_stack(session: Session) -> None:
+    """Makes the stack in the back end unless its file is there: looking spares a process in every run."""
+    if session.backend.checkpoint.exists():
+        return
+    # In the copy's own folder, since `stack init` writes a salt into the stack file it finds.
+    command = [str(session.engine.pulumi), "stack", "init", session.stack, "--no-select", "--non-interactive"]
+    done = subprocess.run(
+        [*command, "--cwd", str(session.stack_file.folder)],
+        env=dict(session.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode and not session.backend.checkpoint.exists():
+        raise UserError(f"The stack {session.stack} could not be made:\n{done.stderr.strip()}")
+
+
+@contextmanager
+def alone(session: Session) -> Iterator[None]:
+    """Keeps a second run of the same stack in this checkout out until this one has ended, however it ends."""
+    file = session.checkout.state(session.mode) / f"{session.project.name}.{session.stack}.flock"
+    with file.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(
+                f"Another run of {session.project.name}/{session.stack} is under way here "
+                f"(process {lock.read()}): wait for it, or end it with Ctrl-C there."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def clear_leftovers(session: Session) -> None:
+    recover.recover(
+        session.backend,
+        docker_environment=session.environment if session.mode == "real" else None,
+        pulumi=lambda arguments, text: captured(session, arguments, text),
+        say=say,
+    )
+
+
+@contextmanager
+def attached(session: Session) -> Iterator[dict[str, str]]:
+    """What to add to the environment so that the engine finds the providers of this run."""
+    if session.mode == "real":
+        yield {}
+        return
+    import sim
+
+    with sim.serve() as debug_providers:
+        yield {"PULUMI_DEBUG_PROVIDERS": debug_providers}
+
+
+def announce(session: Session) -> None:
+    """The first words of a simulated run; `conclude` has the last."""
+    if session.mode == "real":
+        return
+    missing = session.decision.missing
+    reason = "because real ones need what is missing here:" if missing else "as asked (PROVIDERS=simulated)"
+    say(f"SIMULATED: the real Pulumi engine on simulated providers, {reason}")
+    for entry in missing:
+        say(f"  - {entry}")
+    say("Nothing will be started on this machine.")
+
+
+def conclude(session: Session) -> None:
+    if session.mode == "real":
+        return
+    missing = "; ".join(entry.what for entry in session.decision.missing)
+    need = f" For real it needs: {missing}." if missing else " PROVIDERS=real runs it for real."
+    say(f"SIMULATED: nothing was started, nothing listens, every value above is made up.{need}")
+
+
+def up(session: Session, arguments: list[str]) -> int:
+    code = _operate(session, "up", [*_config_file(session), "--yes", "--skip-preview", *arguments], lock=True)
+    if code == 0:
+        code = run(session.ops("status"), session)
+    conclude(session)
+    return code
+
+
+def preview(session: Session, arguments: list[str]) -> int:
+    code = _operate(session, "preview", [*_config_file(session), *arguments], lock=True)
+    conclude(session)
+    return code
+
+
+def down(session: Session, arguments: list[str]) -> int:
+    if not session.backend.checkpoint.exists():
+        say(f"{session.project.name}/{session.stack} is not up: nothing to do.")
+        return 0
+    arguments = [*_config_file(session), "--yes", "--skip-preview", *arguments]
+    code = _operate(session, "destroy", arguments, lock=False)
+    if code == 0 and session.mode == "real":
+        code = report_left(session)
+    conclude(session)
+    return code
+
+
+def report_left(session: Session) -> int:
+    """After `down` nothing with this stack's labels may be left: names what is, and returns 1 for it."""
+    left = recover.labelled_objects(session.project.name, session.stack, session.environment)
+    if not left:
+        say("Nothing of this stack is left on the Docker engine.")
+        return 0
+    name = f"{session.project.name}/{session.stack}"
+    say(f"Left on the Docker engine with the labels of {name}, but in no state:")
+    for entry in left:
+        say(f"  docker {entry.kind} rm {entry.name}")
+    return 1
+
+
+def _operate(session: Session, operation: str, arguments: list[str], *, lock: bool) -> int:
+    """Recovers from a killed run, then runs one Pulumi operation with its providers."""
+    announce(session)
+    with alone(session), ExitStack() as until_ended:
+        make_stack(session)
+        clear_leftovers(session)
+        if lock and session.mode == "real":
+            # Images are built or resolved before the program, whose plan sees digests as plain text.
+            code = run(session.ops("lock"), session)
+            if code:
+                return code
+        extra = until_ended.enter_context(attached(session))
+        if operation != "preview":
+            recover.mark_running(session.backend)
+        code = run([*session.pulumi(operation), *arguments], session, extra)
+        recover.mark_ended(session.backend)
+        return code
+
+
+def _config_file(session: Session) -> list[str]:
+    return ["--config-file", str(session.stack_file.file)]
+
+
+def passthrough(session: Session, arguments: list[str]) -> int:
+    """Any other pulumi command on this stack, such as `stack export` or `refresh`, with its providers."""
+    make_stack(session)
+    with attached(session) as extra:
+        return run(session.pulumi(*arguments), session, extra)
+
+
+EXPORTED = (
+    "PATH",
+    "VIRTUAL_ENV",
+    "PULUMI_HOME",
+    "PULUMI_BACKEND_URL",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
+    "PULUMI_SKIP_UPDATE_CHECK",
+    "DOCKER_HOST",
+)
+
+
+def print_environment(session: Session) -> int:
+    """`eval "$(make -s env)"` lets a person run plain `pulumi` on the checkout's engine and state."""
+    for name in EXPORTED:
+        if name in session.environment:
+            print(f"export {name}={shlex.quote(session.environment[name])}")
+    print(
+        f"# pulumi up -C {_shown(session.project.folder)} -s {session.stack} "
+        f"--config-file {_shown(session.stack_file.file)}"
+    )
+    if session.mode == "simulated":
+        print(
+            "# simulated: `python -m sim` serves the providers and prints what PULUMI_DEBUG_PROVIDERS must be"
+        )
+    return 0
+
+
+def _shown(path: Path) -> str:
+    return shlex.quote(str(path))
