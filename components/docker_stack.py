@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -133,7 +134,7 @@ class DockerStack(pulumi.ComponentResource):
     def _files(
         self, owner: Workload, purpose: str, files: tuple[File, ...]
     ) -> tuple[docker.ContainerVolumeArgs, pulumi.Resource]:
-        """A volume with these files, and what fills it: a container that never runs, as a read-only root takes no upload.
+        """A volume with these files, and the container that fills it and never runs: a read-only root takes no upload.
 
         Whoever mounts it starts after the filling, and names none of its outputs: whatever becomes of the loader,
         the engine has no reason to remove a release that serves.
@@ -251,7 +252,7 @@ class DockerStack(pulumi.ComponentResource):
             opts=self._options(after=[running, loader, *after], replaced=True),
         )
 
-    def _hardening(self, name: str, workload: Workload) -> dict[str, object]:
+    def _hardening(self, name: str, workload: Workload) -> dict[str, Any]:
         """What holds for everything that runs: limits, no privileges, nothing writable but /tmp, rotated logs."""
         return {
             "name": f"{self._deployment.prefix}-{name}",
@@ -305,5 +306,5 @@ def healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs:
         interval=f"{probes.period_seconds}s",
         timeout=f"{3 * probes.timeout_seconds}s",
         start_period="0s",
-        retries=probes.failures,
+        retries=3,
     )

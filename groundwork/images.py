@@ -36,7 +36,7 @@ def repository_of(reference: str) -> str:
 
 @dataclass(frozen=True)
 class ImageLock:
-    """Images by reference. Where one is missing: `refuse` (a fault), or `mark` it as simulated (pictures, simulated runs)."""
+    """Images by reference. A missing one is refused, or marked as simulated (pictures and simulated runs)."""
 
     images: Mapping[str, Image]
     missing: Literal["refuse", "mark"]

@@ -14,6 +14,10 @@ from typing import Literal
 FILES = "/etc/groundwork"
 """The one directory below which every file of a workload is mounted, read-only."""
 
+REVISION = 1
+"""Part of every release. Add one whenever a target makes other containers of the same workload than before:
+then an upgrade of Groundwork is a release too, and replaces nothing that serves (tests/components/test_revision.py)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SecretRef:
@@ -102,14 +106,15 @@ Check = HttpGet | Exec
 class Probes:
     """Readiness decides about traffic, liveness about life: after `failures` failed liveness checks it is restarted.
 
-    `startup_seconds` is how long a start may take before it counts as failed.
+    `startup_seconds` is how long a start may take before it counts as failed. Ending what works is worse than waiting
+    for what does not: 8 x 3 s outlast a machine that is short of processor time for a while.
     """
 
     liveness: Check
     readiness: Check
     period_seconds: int = 3
     timeout_seconds: int = 3
-    failures: int = 3
+    failures: int = 8
     startup_seconds: int = 60
 
 
@@ -171,7 +176,7 @@ class Workload:
     @property
     def release(self) -> str:
         """Eight hexadecimal digits over everything that makes this workload what it is, but for how many run."""
-        said = asdict(self) | {"replicas": None, "reload": None, "after": None}
+        said = asdict(self) | {"replicas": None, "reload": None, "after": None, "revision": REVISION}
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

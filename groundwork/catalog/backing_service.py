@@ -53,6 +53,8 @@ class BackingService(Model, ABC):
     """Image reference by version, oldest first."""
     default_version: ClassVar[str]
     default_resources: ClassVar[Resources]
+    minimum_memory_mib: ClassVar[int]
+    """Below it the service does not start, or is ended as soon as it works."""
     port: ClassVar[int]
     user: ClassVar[str]
     """Numeric user and group of the service's process in its image."""
@@ -69,6 +71,12 @@ class BackingService(Model, ABC):
     @abstractmethod
     def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
         """What templates may name behind `<service>.`: host, port, username, password and what else there is."""
+
+    def connection_keys(self) -> frozenset[str]:
+        """The keys of `connection`; they are the same for every environment."""
+        image = Image(reference="", digest="", origin="simulated")
+        sizing = Sizing(image=image, version=self.default_version, resources=self.default_resources, generation=1)
+        return frozenset(self.connection(sizing))
 
     def credentials(self, sizing: Sizing) -> Credentials:
         return Credentials(owner=self.name, account=self.account, generation=sizing.generation)

@@ -76,6 +76,8 @@ class Postgres(BackingService):
     versions: ClassVar[Mapping[str, str]] = {str(major): f"postgres:{major}" for major in range(14, 19)}
     default_version: ClassVar[str] = "17"
     default_resources: ClassVar[Resources] = Resources(memory_mib=512, cpus=1)
+    minimum_memory_mib: ClassVar[int] = 160
+    """A quarter for shared buffers, and 20 connections of 5 MiB."""
     port: ClassVar[int] = 5432
     user: ClassVar[str] = "999:999"
 

@@ -14,7 +14,8 @@ START = f"""\
 set -eu
 if [ ! -s /data/users.acl ]; then
     sum=$(tr -d '\\n' < {ADMIN_PASSWORD} | sha256sum | cut -d' ' -f1)
-    printf '%s\\n' 'user default on nopass resetchannels -@all +ping' "user admin on #$sum ~* &* +@all" > /data/users.new
+    printf '%s\\n' 'user default on nopass resetchannels -@all +ping' \\
+        "user admin on #$sum ~* &* +@all" > /data/users.new
     mv /data/users.new /data/users.acl
 fi
 exec redis-server {FILES}/redis.conf
@@ -50,6 +51,8 @@ class Redis(BackingService):
     versions: ClassVar[Mapping[str, str]] = {version: f"redis:{version}" for version in ("7", "8")}
     default_version: ClassVar[str] = "8"
     default_resources: ClassVar[Resources] = Resources(memory_mib=128, cpus=0.5)
+    minimum_memory_mib: ClassVar[int] = 24
+    """Redis 8 itself takes 8 MiB, and 60 % of the limit are for data."""
     port: ClassVar[int] = 6379
     user: ClassVar[str] = "999:999"
 
@@ -89,7 +92,7 @@ maxmemory {resources.memory_mib * 6 // 10}mb
 maxmemory-policy {self.eviction}
 appendonly {"yes" if self.durable else "no"}
 appendfsync everysec
-save {'3600 1 300 100' if self.durable else '""'}
+save {"3600 1 300 100" if self.durable else '""'}
 tcp-keepalive 60
 timeout 0
 databases 16

@@ -26,8 +26,11 @@ SYSTEM = System(
                 "@{postgres.host}:{postgres.port}/{postgres.database}",
                 "REDIS_URL": "redis://{redis.username}:{redis.password}@{redis.host}:{redis.port}/0",
                 "JWT_SECRET_KEY": "{secret.jwt_key}",
+                # Ends by itself before the platform ends it, five seconds later.
+                "GRACE_SECONDS": "55",
             },
             release_command=("python", "-m", "probe.migrate"),
+            grace_seconds=60,
             memory_mib=192,
         ),
     ),

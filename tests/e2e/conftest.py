@@ -51,9 +51,13 @@ def plugins() -> Path:
 
 @pytest.fixture
 def real_stack(
-    request: pytest.FixtureRequest, pulumi: Path, plugins: Path, engine: docker.DockerClient, tmp_path: Path  # noqa: F811
+    request: pytest.FixtureRequest,
+    pulumi: Path,  # noqa: F811
+    plugins: Path,
+    engine: docker.DockerClient,
+    tmp_path: Path,
 ) -> Iterator[RealStack]:
-    """`housing` as a stack that is named by the module's STACK, configured but not up; what is left of it is removed."""
+    """`housing` as a stack with the name in the module's STACK, not yet up; what is left of it is removed."""
     work = tmp_path / "real"
     work.mkdir()
     config = {
@@ -77,4 +81,3 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-

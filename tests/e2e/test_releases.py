@@ -84,8 +84,14 @@ def version(url: str) -> dict[str, Any]:
 def test_ten_releases_two_bad_ones_a_route_and_rotated_secrets_lose_no_request(
     real_stack: RealStack, engine: docker.DockerClient, checkout: Path, tmp_path: Path
 ) -> None:
-    edit(checkout, 'release_command=("python"', f'startup_seconds={STARTUP_SECONDS},\n            release_command=("python"')
-    shutil.copytree(ROOT / ".groundwork", checkout / ".groundwork", ignore=lambda _, names: set(names) - {"images.lock"})
+    edit(
+        checkout,
+        'release_command=("python"',
+        f'startup_seconds={STARTUP_SECONDS},\n            release_command=("python"',
+    )
+    shutil.copytree(
+        ROOT / ".groundwork", checkout / ".groundwork", ignore=lambda _, names: set(names) - {"images.lock"}
+    )
     stack = replace(real_stack, project=checkout / "systems/housing")
     first = stack.up()
     assert first.code == 0, first.messages
@@ -116,7 +122,11 @@ def test_ten_releases_two_bad_ones_a_route_and_rotated_secrets_lose_no_request(
                 assert_ok(stack)
                 assert version(stack.url)["release"] == seen[-1]
 
-            edit(checkout, '        Route(path="/", app="web"),', '        Route(path="/", app="web"),\n        Route(path="/echo/", app="api"),')
+            edit(
+                checkout,
+                '        Route(path="/", app="web"),',
+                '        Route(path="/", app="web"),\n        Route(path="/echo/", app="api"),',
+            )
             routed = assert_ok(stack)
             assert not routed.names("create") & {f"housing-docker-api-{seen[-1]}-0"}
             assert httpx.get(f"{stack.url}/echo/x", timeout=10).headers["x-release"] == seen[-1]

@@ -101,9 +101,7 @@ class Stack:
 
     def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
         flags = ["--show-secrets"] if show_secrets else []
-        outputs: dict[str, Any] = json.loads(
-            self._checked("stack", "output", "--json", *flags, *self._selection())
-        )
+        outputs: dict[str, Any] = json.loads(self._checked("stack", "output", "--json", *flags, *self._selection()))
         return outputs
 
     def command(self, *arguments: str) -> list[str]:
@@ -111,12 +109,8 @@ class Stack:
         return [str(self.pulumi), *arguments, *self._selection(), "--config-file", str(self.config)]
 
     def variables(self, debug_providers: str = "") -> dict[str, str]:
-        path = [str(ROOT / "tools" / "engine"), os.environ.get("PATH", os.defpath)]
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PULUMI_", "GROUNDWORK_"))
-        }
+        path = [str(self.pulumi.parent), str(ROOT / "tools/engine"), os.environ.get("PATH", os.defpath)]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "GROUNDWORK_"))}
         return {
             **kept,
             "PATH": os.pathsep.join(path),
@@ -183,9 +177,7 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
     for event in events:
         if "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
-            if metadata["type"] != "pulumi:pulumi:Stack" and not metadata["type"].startswith(
-                "pulumi:providers:"
-            ):
+            if metadata["type"] != "pulumi:pulumi:Stack" and not metadata["type"].startswith("pulumi:providers:"):
                 yield Step(metadata["op"], metadata["type"], metadata["urn"].split("::", 3)[3])
 
 

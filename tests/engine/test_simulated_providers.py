@@ -157,9 +157,7 @@ def test_destroy_leaves_nothing(program: Program) -> None:
 
 
 def test_overlapping_networks_are_refused(program: Program) -> None:
-    stack = program(
-        SHOP + '\ndocker.Network("back", name="back", ipam_configs=[{"subnet": "10.1.0.0/24"}])\n'
-    )
+    stack = program(SHOP + '\ndocker.Network("back", name="back", ipam_configs=[{"subnet": "10.1.0.0/24"}])\n')
     run = stack.up()
     assert run.code != 0
     assert "Pool overlaps" in run.messages
