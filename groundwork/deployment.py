@@ -61,8 +61,11 @@ class Deployment:
 
     @property
     def memory_mib(self) -> int:
-        """Peak memory in MiB: everything at once, with every surging release beside its predecessor."""
+        """Peak memory in MiB: everything at once, with each surging release beside its predecessor, and beside what
+        reloads the container that exchanges its configuration."""
         return sum(
-            workload.resources.memory_mib * workload.replicas * (2 if workload.strategy == "surge" else 1)
+            workload.resources.memory_mib
+            * workload.replicas
+            * (2 if workload.strategy == "surge" or workload.reload else 1)
             for workload in self.workloads
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import replace
 
@@ -15,8 +16,15 @@ http() {
     elif command -v wget > /dev/null; then
         wget -q -T "$2" -O - "$1"
     else
-        python3 -c 'import sys, urllib.request as r
-sys.stdout.write(r.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decode())' "$1" "$2" 2> /dev/null
+        # Only what a socket needs: a third of the time that urllib takes to load.
+        python3 -I -S -c 'import socket, sys
+host, path = sys.argv[1].removeprefix("http://").split("/", 1)
+with socket.create_connection(host.split(":"), float(sys.argv[2])) as link:
+    link.sendall(f"GET /{path} HTTP/1.0\\r\\nHost: {host}\\r\\n\\r\\n".encode())
+    head, _, body = link.makefile("rb").read().partition(b"\\r\\n\\r\\n")
+if int(head.split()[1]) >= 400:
+    sys.exit(1)
+sys.stdout.buffer.write(body)' "$1" "$2" 2> /dev/null
     fi
 }
 """
@@ -24,12 +32,16 @@ sys.stdout.write(r.urlopen(sys.argv[1], timeout=float(sys.argv[2])).read().decod
 PROBE = """\
 #!/bin/sh
 # Docker has one probe and never ends an unhealthy container. This one reports readiness as the container's health,
-# and ends everything in the container after {failures} failed liveness checks; the restart policy does the rest.
+# and ends everything in the container after {failures} failed liveness checks, which is longer than its orderly end takes
+# (a draining server refuses connections, too); the restart policy does the rest.
 set -u
 {http}
+# A stopped process answers nothing, though its siblings may; and nobody continues it.
+stopped() {{
+    grep -qs '^State:.T' /proc/[0-9]*/status
+}}
 live() {{
-    # A stopped process answers nothing, though its siblings may.
-    ! grep -qs '^State:.T' /proc/[0-9]*/status && {{ {liveness}; }} > /dev/null
+    {{ {liveness}; }} > /dev/null
 }}
 ready() {{
     {{ {readiness}; }} > /dev/null
@@ -42,14 +54,20 @@ seconds_up() {{
     set -- ${{stat##*) }}
     echo $((${{up%.*}} - ${{20}} / 100))
 }}
-if live; then
+if stopped; then limit={stopped_failures}; else limit={failures}; fi
+if ! stopped && live; then
     touch /tmp/.was-live
-    rm -f /tmp/.failures
+    rm -f /tmp/.failed-*
 elif [ -e /tmp/.was-live ] || [ "$(seconds_up)" -gt {startup} ]; then
-    echo x >> /tmp/.failures
-    echo "not live, $(wc -l < /tmp/.failures) of {failures}"
-    if [ "$(wc -l < /tmp/.failures)" -ge {failures} ]; then
-        rm -f /tmp/.failures
+    # One empty file each: they take no space, should the application have used it up.
+    set -- /tmp/.failed-*
+    if [ -e "$1" ]; then failed=$(($# + 1)); else failed=1; fi
+    touch "/tmp/.failed-$failed"
+    echo "not live, $failed of $limit"
+    if [ "$failed" -ge "$limit" ]; then
+        rm -f /tmp/.failed-*
+        # Outside of a container this would end the whole machine.
+        [ "$0" = {itself} ] || exit 1
         kill -CONT 1
         kill -KILL -1
     fi
@@ -118,13 +136,21 @@ exec sleep 60
 """
 
 
-def probe_script(probes: Probes) -> str:
-    """`probe.sh` of one workload."""
+STOPPED_FAILURES = 3
+"""A stopped process is no matter of patience."""
+
+
+def probe_script(probes: Probes, grace_seconds: int) -> str:
+    """`probe.sh` of a workload that may take `grace_seconds` to end."""
+    ending = math.ceil(grace_seconds / probes.period_seconds) + 2
     return PROBE.format(
         http=HTTP if any(isinstance(check, HttpGet) for check in (probes.liveness, probes.readiness)) else "",
         liveness=_command(probes.liveness, probes.timeout_seconds),
-        readiness=_command(probes.readiness, probes.timeout_seconds),
-        failures=probes.failures,
+        # What is the same was asked a moment ago.
+        readiness="true" if probes.readiness == probes.liveness else _command(probes.readiness, probes.timeout_seconds),
+        failures=max(probes.failures, ending),
+        stopped_failures=STOPPED_FAILURES,
+        itself=f"{FILES}/probe.sh",
         startup=probes.startup_seconds,
     )
 
@@ -154,7 +180,7 @@ def with_scripts(workload: Workload) -> Workload:
     if workload.role == "job":
         script = File(name="job.sh", content=JOB)
     elif workload.probes:
-        script = File(name="probe.sh", content=probe_script(workload.probes))
+        script = File(name="probe.sh", content=probe_script(workload.probes, workload.grace_seconds))
     else:
         return workload
     return replace(workload, files=(*workload.files, script))
