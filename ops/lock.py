@@ -1,0 +1,85 @@
+"""Resolves every image of an environment to a digest: from its registry into `images.lock`, or, for images that only
+this engine has, into `.groundwork/images.lock`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import docker
+import yaml
+from docker.errors import BuildError, DockerException, ImageNotFound
+
+from groundwork.faults import Fault, FaultsError
+from groundwork.images import LOCK, read_lock, repository_of
+from groundwork.workload import Image
+
+HEADER = "# Digests of images, by reference. Written by `make lock`.\n"
+BUILD = "build:"
+
+
+def lock_images(root: Path, references: Iterable[str], host: str | None, *, refresh: bool = False) -> list[str]:
+    """Writes what is missing (with `refresh`: everything) and returns one line per image that was resolved.
+
+    FaultsError names every image that neither the engine nor its registry has.
+    """
+    known = read_lock(root, "mark").images
+    wanted = sorted({name for name in references if "@" not in name})
+    missing = [name for name in wanted if refresh or name not in known or name.startswith(BUILD)]
+    if not missing:
+        return []
+    client = connect(host)
+    found: dict[str, Image] = {}
+    faults: list[Fault] = []
+    for reference in missing:
+        try:
+            found[reference] = (
+                _build(client, root, reference) if reference.startswith(BUILD) else _find(client, reference)
+            )
+        except BuildError as error:
+            log = "".join(str(line.get("stream", "")) for line in error.build_log)
+            faults.append(Fault(f"image {reference}", "can't be built", "\n    ".join(log.strip().splitlines()[-8:])))
+        except DockerException as error:
+            said = str(getattr(error, "explanation", None) or error)
+            faults.append(Fault(f"image {reference}", "can't be resolved", " ".join(said.split())[:300]))
+    for path, origin in ((root / LOCK, "registry"), (root / ".groundwork" / LOCK, "local")):
+        _write(path, {name: image.digest for name, image in found.items() if image.origin == origin})
+    if faults:
+        raise FaultsError("images", faults)
+    return [f"{name}  {image.origin} {image.digest[:19]}" for name, image in found.items() if known.get(name) != image]
+
+
+def connect(host: str | None) -> docker.DockerClient:
+    """The engine at `host`, or the one that the environment names."""
+    return docker.DockerClient(base_url=host, use_ssh_client=True) if host else docker.from_env()
+
+
+def _find(client: docker.DockerClient, reference: str) -> Image:
+    """The digest that the registry gives; the engine's own id when the image came from no registry."""
+    try:
+        image = client.images.get(reference)
+    except ImageNotFound:
+        image = client.images.pull(reference)
+    here = f"{repository_of(reference)}@"
+    digests = [name.removeprefix(here) for name in image.attrs.get("RepoDigests") or [] if name.startswith(here)]
+    if digests:
+        return Image(reference=reference, digest=digests[0], origin="registry")
+    return Image(reference=reference, digest=str(image.id), origin="local")
+
+
+def _build(client: docker.DockerClient, root: Path, reference: str) -> Image:
+    """Builds `images/<name>` in the engine; what did not change comes from its cache."""
+    name = reference.removeprefix(BUILD)
+    folder = root / "images" / name
+    if not (folder / "Dockerfile").exists():
+        raise DockerException(f"there is no images/{name}/Dockerfile")
+    image, _ = client.images.build(path=str(folder), tag=f"groundwork/{name}:local", rm=True)
+    return Image(reference=reference, digest=str(image.id), origin="local")
+
+
+def _write(path: Path, digests: dict[str, str]) -> None:
+    if not digests:
+        return
+    before = yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(HEADER + yaml.safe_dump(before | digests, sort_keys=True))

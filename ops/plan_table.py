@@ -1,0 +1,126 @@
+"""A Deployment as tables for a terminal and as a page with its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from groundwork.deployment import Deployment
+from groundwork.document import secret_name, short, source_of
+from groundwork.draw import mermaid, svg
+from groundwork.workload import Workload
+
+HEADINGS = ("Workload", "Role", "Image", "MiB", "CPU", "Port", "Uses", "Reached by", "Release")
+
+
+def workload_rows(deployment: Deployment) -> Iterator[tuple[str, ...]]:
+    """One row a workload, in the order of HEADINGS; memory in MiB."""
+    for workload in deployment.workloads:
+        image, resources = workload.image, workload.resources
+        copies = f"{workload.replicas} × " if workload.replicas > 1 else ""
+        yield (
+            workload.name,
+            workload.role,
+            f"{image.reference}\n{short(image.digest)} {image.origin}",
+            f"{copies}{resources.memory_mib:,}",
+            f"{resources.cpus:g}",
+            str(workload.port or ""),
+            ", ".join(workload.uses),
+            reached_by(workload, deployment),
+            workload.release,
+        )
+
+
+def reached_by(workload: Workload, deployment: Deployment) -> str:
+    """Who may open a connection to the workload."""
+    outside = [f"{port.address}:{port.port}" for port in workload.published]
+    return ", ".join([*outside, *(c.client for c in deployment.connections if c.server == workload.name)])
+
+
+def secret_rows(deployment: Deployment) -> Iterator[tuple[str, str]]:
+    """Names of secrets and where their values come from; never a value."""
+    for ref, key in deployment.secrets.items():
+        yield secret_name(ref), source_of(key)
+
+
+def memory_line(deployment: Deployment, machine_mib: int) -> str:
+    share = round(100 * deployment.memory_mib / machine_mib)
+    return (
+        f"at most {deployment.memory_mib:,} MiB of the machine's {machine_mib:,} ({share} %), "
+        "with every release beside its predecessor"
+    )
+
+
+def show(console: Console, deployment: Deployment, machine_mib: int) -> None:
+    console.print(f"[bold]{deployment.system}[/] in {deployment.project}/{deployment.stack}")
+    # Two lines a workload, so that 80 columns are enough.
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("Workload", no_wrap=True)
+    table.add_column("Image", overflow="fold", min_width=18)
+    table.add_column("Limits", justify="right", no_wrap=True)
+    table.add_column("Paths")
+    table.add_column("Release", no_wrap=True)
+    for row in workload_rows(deployment):
+        name, role, image, memory, cpus, port, uses, reached, release = map(escape, row)
+        reference, _, digest = image.partition("\n")
+        paths = [f"uses {uses}"] if uses else []
+        paths += [f":{port} from {reached}"] if reached else []
+        table.add_row(
+            f"{name}\n[dim]{role}[/]", f"{reference}\n[dim]{digest}[/]", f"{memory} MiB\n[dim]{cpus} CPU[/]",
+            "\n".join(paths), release,
+        )  # fmt: skip
+    console.print(table)
+    facts = [("Memory", memory_line(deployment, machine_mib))]
+    facts += [("URL", f"{url}  [dim]{name}[/]") for name, url in deployment.urls.items()]
+    for network in deployment.networks:
+        way = "" if network.internal else " (leads outside)"
+        facts.append(("Network", f"{network.name} [dim]{network.subnet}{way}[/] {', '.join(sorted(network.members))}"))
+    facts += [("Secret", f"{escape(name)}  [dim]{escape(source)}[/]") for name, source in secret_rows(deployment)]
+    for word, text in facts:
+        console.print(f"[bold]{word:8}[/] {text}", soft_wrap=True, highlight=False)
+
+
+def write(folder: Path, system: str, deployment: Deployment) -> list[Path]:
+    """Writes `<system>-<stack>.mmd`, `.svg` and `.md` into `folder`; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{system}-{deployment.stack}"
+    texts = {"mmd": mermaid(deployment), "svg": svg(deployment), "md": page(deployment, f"{name}.svg")}
+    files = {folder / f"{name}.{ending}": text for ending, text in texts.items()}
+    for file, text in files.items():
+        file.write_text(text)
+    return list(files)
+
+
+def page(deployment: Deployment, picture: str) -> str:
+    """Picture, tables and networks in Markdown."""
+    lines = [
+        f"# {deployment.system} in {deployment.project}/{deployment.stack}",
+        "",
+        f"![What runs where]({picture})",
+        "",
+    ]
+    lines += markdown_table(HEADINGS, workload_rows(deployment))
+    lines += ["", f"Memory: {deployment.memory_mib:,} MiB, with every release beside its predecessor.", ""]
+    networks = (
+        (n.name, str(n.subnet), "no" if n.internal else "yes", ", ".join(sorted(n.members)))
+        for n in deployment.networks
+    )
+    lines += markdown_table(("Network", "Subnet", "Way out", "Members"), networks)
+    lines += ["", *markdown_table(("Secret", "Source"), secret_rows(deployment))]
+    lines += ["", "```mermaid", mermaid(deployment).rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def markdown_table(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
+    lines = [f"| {' | '.join(headings)} |", "|" + "---|" * len(headings)]
+    return lines + [f"| {' | '.join(map(cell, row))} |" for row in rows]
+
+
+def cell(text: str) -> str:
+    """Text that stays within its cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("\n", "<br>")

@@ -1,0 +1,71 @@
+"""One HTTP request that follows nothing, retries nothing and measures its time."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+BODY_BYTES = 1_048_576
+"""As much of a body as is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`headers` have lower-case names; `milliseconds` until the body was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    milliseconds: float
+
+
+def trusting(certificate: str | None) -> ssl.SSLContext:
+    """Certificates of the machine's authorities, and the stack's own, which may be self-signed."""
+    context = ssl.create_default_context()
+    if certificate:
+        context.load_verify_locations(cadata=certificate)
+        # A certificate that is no authority's may stand for itself.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = 10,
+) -> Answer:
+    """Sends the request's head, with no body, and reads the answer.
+
+    Raises OSError or http.client.HTTPException where there is none.
+    """
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=tls)
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
+    began = time.perf_counter()
+    try:
+        connection.putrequest(method, path)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        # What follows a switch of protocols is no body.
+        body = b"" if response.status == 101 else response.read(BODY_BYTES)
+        return Answer(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.getheaders()},
+            body=body,
+            milliseconds=(time.perf_counter() - began) * 1000,
+        )
+    finally:
+        connection.close()
