@@ -7,23 +7,23 @@ import pulumi
 LINES = 15
 
 
-def last_lines(host: str | None) -> pulumi.ErrorHook:
+def last_lines() -> pulumi.ErrorHook:
     """A hook that shows the last log lines of a container that could not be created. It never retries."""
 
     def show(args: pulumi.ErrorHookArgs) -> bool:
         name = str((args.new_inputs or {}).get("name", ""))
         if name:
-            pulumi.log.error(f"{name} did not become healthy. {_log_of(name, host)}")
+            pulumi.log.error(f"{name} did not become healthy. {_log_of(name)}")
         return False
 
     return pulumi.ErrorHook("container-log", show)
 
 
-def _log_of(name: str, host: str | None) -> str:
+def _log_of(name: str) -> str:
     import docker  # only a failed run needs the client
 
     try:
-        client = docker.DockerClient(base_url=host, use_ssh_client=True) if host else docker.from_env()
+        client = docker.from_env(use_ssh_client=True)
         container = client.containers.get(name)
         health = container.attrs["State"].get("Health", {}).get("Log", [])
         said = container.logs(tail=LINES).decode(errors="replace").strip()

@@ -30,11 +30,8 @@ TAKING_SECONDS = 15
 
 @dataclass(frozen=True, kw_only=True)
 class DockerStackArgs:
-    """`host` is the engine's address where it is not the default one; the log of a failed container is read there."""
-
     deployment: Deployment
     credentials: Credentials
-    host: str | None = None
 
 
 class DockerStack(pulumi.ComponentResource):
@@ -48,7 +45,7 @@ class DockerStack(pulumi.ComponentResource):
         self._name = name
         self._deployment = args.deployment
         self._credentials = args.credentials
-        self._hooks = pulumi.ResourceHookBinding(on_error=[last_lines(args.host)])
+        self._hooks = pulumi.ResourceHookBinding(on_error=[last_lines()])
         self._images: dict[Image, pulumi.Input[str]] = {}
         self._networks = {network.name: self._network(network) for network in args.deployment.networks}
         self._volumes: dict[str, docker.Volume] = {}

@@ -38,7 +38,7 @@ class Environment(pulumi.ComponentResource):
         )
         stack = DockerStack(
             f"{name}-docker",
-            DockerStackArgs(deployment=deployment, credentials=credentials, host=args.settings.target.host),
+            DockerStackArgs(deployment=deployment, credentials=credentials),
             opts=pulumi.ResourceOptions(parent=self, providers=[self._engine(name, args.settings)]),
         )
         self.containers = stack.containers
@@ -66,7 +66,6 @@ class Environment(pulumi.ComponentResource):
             ]
         return docker.Provider(
             f"{name}-engine",
-            host=settings.target.host,
             registry_auth=login or None,
             opts=pulumi.ResourceOptions(parent=self),
         )

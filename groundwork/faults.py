@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+SHOWN = 20
+"""How many known words a message lists at most."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -30,10 +33,16 @@ class FaultsError(Exception):
         super().__init__(f"{source} has {count}; nothing was changed.\n{lines}")
 
 
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, if there is one."""
+    return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known word, or all of them when none is near."""
+    """A sentence that names the nearest known word, or the first of them when none is near."""
     known = sorted(known)
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    close = closest(word, known)
     if close:
-        return f"did you mean `{close[0]}`?"
-    return f"known here: {', '.join(known)}" if known else "nothing may be named here"
+        return f"did you mean `{close}`?"
+    some = [*known[:SHOWN], f"and {len(known) - SHOWN} more"] if len(known) > SHOWN else known
+    return f"known here: {', '.join(some)}" if known else "nothing may be named here"

@@ -2,65 +2,149 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, get_args
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
-from .faults import Fault, nearest
+from .faults import Fault, closest, nearest
 
 
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, str_strip_whitespace=True)
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-"""A name that is valid as a DNS label, a container name and a Kubernetes object: `a-z`, `0-9`, `-`, at most 31 characters."""
+def _no_number(value: object) -> object:
+    """Python takes 512 for the address 0.0.2.0; nobody who writes it means that."""
+    if isinstance(value, int):
+        raise PydanticCustomError("text_type", "should be text")
+    return value
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$"), Field(examples=["api"])]
+"""A DNS label, so that it names containers and Kubernetes objects: `a-z`, `0-9`, `-`, at most 31 characters."""
+
+Whole = Annotated[int, Strict()]
+"""A whole number; `true` and `"5"` are none."""
+Number = Annotated[float, Strict()]
+Address = Annotated[IPv4Address, BeforeValidator(_no_number)]
+AddressRange = Annotated[IPv4Network, BeforeValidator(_no_number)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 
 def model_faults(error: ValidationError, model: type[BaseModel], root: str) -> Iterator[Fault]:
     """Each error of pydantic as a fault with its path, the value that was found and what is allowed there."""
-    for item in error.errors(include_url=False):
-        path = ".".join([root, *(str(step) for step in item["loc"])]) if item["loc"] else root
-        if item["type"] == "extra_forbidden":
-            known = fields_at(model, item["loc"][:-1])
-            yield Fault(path, f"no such key `{item['loc'][-1]}`", nearest(str(item["loc"][-1]), known))
-        elif item["type"] == "missing":
-            yield Fault(path, "is missing", "this key must be given")
+    schema = model.model_json_schema()
+    items = error.errors(include_url=False)
+    misspelled = {_meant(schema, item["loc"]) for item in items if item["type"] == "extra_forbidden"}
+    for item in items:
+        kind, loc, found = item["type"], item["loc"], item["input"]
+        path = ".".join([root, *(str(step) for step in loc if step != "[key]")])
+        reason = str(item["ctx"]["error"]) if kind == "value_error" else ""
+        if kind == "extra_forbidden":
+            yield Fault(path, f"there is no key `{loc[-1]}`", nearest(str(loc[-1]), _keys(schema, loc[:-1])))
+        elif kind == "missing":
+            if loc not in misspelled:
+                yield Fault(path, "is missing", f"it should be {_words(schema, loc)}")
+        elif loc and loc[-1] == "[key]":
+            yield Fault(path, f"`{found}` can't be a name here", _key_words(schema, loc[:-2]))
+        elif reason and isinstance(found, dict | BaseModel):
+            what, _, instead = reason.partition("; ")
+            yield Fault(path, what, instead)
         else:
-            yield Fault(path, f"`{shorten(item['input'])}` can't be used", allowed(item["msg"]))
+            yield Fault(path, f"`{shorten(found)}` can't be used", f"it {reason or f'should be {_words(schema, loc)}'}")
 
 
 def shorten(value: object) -> str:
-    text = str(value)
+    """A value as it is written in YAML, on one line of at most 60 characters."""
+    text = value if isinstance(value, str) and value else json.dumps(value, default=str, ensure_ascii=False)
+    text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def allowed(message: str) -> str:
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
-    return f"it {message}" if message.startswith("should") else message
+Schema = Mapping[str, Any]
+Loc = tuple[int | str, ...]
 
 
-def fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> set[str]:
-    """The keys that the model allows at `path`; empty where the path leads into no model."""
-    for step in path:
-        field = model.model_fields.get(str(step))
-        if field is None:
-            continue  # an item of a list or of a mapping: the model behind it was already taken
-        inner = next(models_in(field.annotation), None)
-        if inner is None:
-            return set()
-        model = inner
-    return set(model.model_fields)
+def _meant(schema: Schema, loc: Loc) -> Loc:
+    """Where the value of a misspelled key was to go."""
+    close = closest(str(loc[-1]), _keys(schema, loc[:-1]))
+    return (*loc[:-1], close or "")
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from models_in(argument)
+def _keys(schema: Schema, loc: Loc) -> set[str]:
+    return set(_at(schema, loc).get("properties", ()))
+
+
+def _at(schema: Schema, loc: Loc) -> Schema:
+    """The JSON schema of what may stand at `loc`."""
+    node = _resolved(schema, schema)
+    for step in loc:
+        if "properties" in node:
+            node = node["properties"][step]
+        elif "items" in node:
+            node = node["items"]
+        else:
+            inner = node.get("patternProperties") or {"": node["additionalProperties"]}
+            node = next(iter(inner.values()))
+        node = _resolved(schema, node)
+    return node
+
+
+def _resolved(schema: Schema, node: Schema) -> Schema:
+    if "$ref" in node:
+        named: Schema = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        return named
+    if "anyOf" in node:
+        return _resolved(schema, next(one for one in node["anyOf"] if one.get("type") != "null"))
+    return node
+
+
+def _words(schema: Schema, loc: Loc) -> str:
+    """What may stand at `loc`, for a person."""
+    node = _at(schema, loc)
+    if "const" in node or "enum" in node:
+        return " or ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
+    match node["type"]:
+        case "integer" | "number" as number:
+            kind = "a whole number" if number == "integer" else "a number"
+            return f"{kind} from {node['minimum']} to {node['maximum']}" if "minimum" in node else kind
+        case "boolean":
+            return "true or false"
+        case "array":
+            return "a list, with each item on a line of its own behind a dash"
+        case "object":
+            known = ", ".join(node.get("properties", ()))
+            return f"a mapping with keys among: {known}" if known else "a mapping, one line `name: …` for each"
+    return _text_words(node)
+
+
+def _text_words(node: Schema) -> str:
+    formats = {"ipv4": "an IPv4 address such as 10.0.1.5", "ipv4network": "an IPv4 network such as 10.0.0.0/16"}
+    if node.get("format") in formats:
+        return formats[node["format"]]
+    such = f" such as {' or '.join(f'`{one}`' for one in node['examples'])}" if "examples" in node else ""
+    pattern = f", matching {node['pattern']}" if "pattern" in node else "" if such else ", in quotes"
+    length = f", at most {node['maxLength']} characters" if "maxLength" in node else ""
+    return f"text{such}{pattern}{length}"
+
+
+def _key_words(schema: Schema, loc: Loc) -> str:
+    (pattern,) = _at(schema, loc)["patternProperties"]
+    return f"a name should match {pattern}"
+
+
+def model_named(name: str) -> type[BaseModel]:
+    """The model of that name, as pydantic's errors give it; KeyError when there is none."""
+    waiting: list[type[BaseModel]] = [Model]
+    for model in waiting:
+        if model.__name__ == name:
+            return model
+        waiting += model.__subclasses__()
+    raise KeyError(name)
 
 
 def known_name(name: str, known: Mapping[str, object], where: str, kind: str) -> Iterator[Fault]:

@@ -42,7 +42,9 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         "secret": {ref.name: ref for ref in secrets},
     }
     bare = [workload_of(app, settings, images[app.name], variables) for app in system.apps]
-    releases = [release_job(app, workload) for app, workload in zip(system.apps, bare, strict=True) if app.release_command]
+    releases = [
+        release_job(app, workload) for app, workload in zip(system.apps, bare, strict=True) if app.release_command
+    ]
     apps = [with_scripts(workload) for workload in bare]
     routed = {route.app for route in system.routes}
     upstreams = {
@@ -96,7 +98,14 @@ def misfits(system: System, configuration: Configuration) -> Iterator[Fault]:
         where = f"groundwork:services.{name}"
         yield from known_name(name, services, where, "service")
         if name in services and chosen.version is not None and chosen.version not in services[name].versions:
-            yield Fault(f"{where}.version", f"`{chosen.version}` can't be used", nearest(chosen.version, services[name].versions))
+            yield Fault(
+                f"{where}.version",
+                f"`{chosen.version}` can't be used",
+                nearest(chosen.version, services[name].versions),
+            )
+        least = services[name].minimum_memory_mib if name in services else 0
+        if chosen.memory_mib is not None and chosen.memory_mib < least:
+            yield Fault(f"{where}.memory_mib", f"`{chosen.memory_mib}` can't be used", f"{name} needs at least {least}")
     yield from secret_misfits(system, configuration)
     for app in system.apps:
         yield from template_misfits(app, system, settings.apps.get(app.name, AppSettings()))
@@ -112,11 +121,15 @@ def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fau
     if settings.entry.certificate:
         needed["tls_key"] = "entry.certificate is given, and a certificate needs its key"
     elif "tls_key" in given:
-        yield Fault("groundwork:secret_tls_key", "there is no certificate for this key", "give groundwork:entry.certificate too")
+        yield Fault(
+            "groundwork:secret_tls_key", "there is no certificate for this key", "give groundwork:entry.certificate too"
+        )
     if settings.registry and settings.registry.username:
         needed["registry_password"] = "registry.username is given, and a user needs a password"
     elif "registry_password" in given:
-        yield Fault("groundwork:secret_registry_password", "there is no user for it", "give groundwork:registry.username too")
+        yield Fault(
+            "groundwork:secret_registry_password", "there is no user for it", "give groundwork:registry.username too"
+        )
     for name in needed.keys() - given:
         key = f"groundwork:secret_{name}"
         yield Fault(key, f"is missing; {needed[name]}", f"run `pulumi config set --secret {key}`")
@@ -124,14 +137,16 @@ def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fau
 
 def template_misfits(app: App, system: System, chosen: AppSettings) -> Iterator[Fault]:
     """Placeholders that name a service the app does not use, or a secret that the system does not have."""
-    services = {service.name for service in system.services}
+    services = {service.name: service.connection_keys() for service in system.services}
     secrets = {*system.generated_secrets, *system.required_secrets}
     for name, template in (app.settings | chosen.settings).items():
         where = f"app {app.name}, setting {name}"
         try:
             fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
         except ValueError as error:
-            yield Fault(where, f"`{template}` is no template: {error}", "write a brace that is meant as such twice: {{ or }}")
+            yield Fault(
+                where, f"`{template}` is no template: {error}", "write a brace that is meant as such twice: {{ or }}"
+            )
             continue
         for field in fields:
             owner, _, key = field.partition(".")
@@ -139,9 +154,13 @@ def template_misfits(app: App, system: System, chosen: AppSettings) -> Iterator[
                 if key not in secrets:
                     yield Fault(where, f"there is no secret `{key}`", nearest(key, secrets))
             elif owner not in services:
-                yield Fault(where, f"`{{{field}}}` names no service", nearest(owner, services | {"secret"}))
+                yield Fault(where, f"`{{{field}}}` names no service", nearest(owner, {*services, "secret"}))
             elif owner not in app.uses:
-                yield Fault(where, f"`{{{field}}}` is of a service that the app does not use", f"add `{owner}` to its uses")
+                yield Fault(
+                    where, f"`{{{field}}}` is of a service that the app does not use", f"add `{owner}` to its uses"
+                )
+            elif key not in services[owner]:
+                yield Fault(where, f"`{{{field}}}` is nothing that {owner} gives", nearest(key, services[owner]))
 
 
 def sizing_of(service: BackingService, settings: Settings, images: Mapping[str, Image]) -> Sizing:
@@ -184,12 +203,16 @@ def system_secrets(system: System, configuration: Configuration) -> dict[SecretR
     given = configuration.secrets
     names = [*system.generated_secrets, *system.required_secrets, *(PLAIN_SECRETS & given.keys())]
     return {
-        SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"secret_{name}" if name in given else None
+        SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"secret_{name}"
+        if name in given
+        else None
         for name in names
     }
 
 
-def secret_sources(workloads: tuple[Workload, ...], known: Mapping[SecretRef, str | None]) -> dict[SecretRef, str | None]:
+def secret_sources(
+    workloads: tuple[Workload, ...], known: Mapping[SecretRef, str | None]
+) -> dict[SecretRef, str | None]:
     """Every secret that some workload is given, with its source."""
     used = {ref for workload in workloads for ref in workload.secrets}
     return {ref: known.get(ref) for ref in sorted(used, key=lambda ref: (ref.owner, ref.name, ref.generation))}

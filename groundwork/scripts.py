@@ -32,8 +32,8 @@ sys.stdout.buffer.write(body)' "$1" "$2" 2> /dev/null
 PROBE = """\
 #!/bin/sh
 # Docker has one probe and never ends an unhealthy container. This one reports readiness as the container's health,
-# and ends everything in the container after {failures} failed liveness checks, which is longer than its orderly end takes
-# (a draining server refuses connections, too); the restart policy does the rest.
+# and ends everything in the container after {failures} failed liveness checks; the restart policy does the rest. That is
+# longer than its orderly end takes, since a draining server refuses connections, too.
 set -u
 {http}
 # A stopped process answers nothing, though its siblings may; and nobody continues it.

@@ -9,29 +9,33 @@ from zoneinfo import available_timezones
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from .faults import nearest
-from .model import Model, Name, Port
+from .model import Address, AddressRange, Model, Name, Number, Port, Whole
 
 ZONES = frozenset(available_timezones())
 
-Memory = Annotated[int, Field(ge=16, le=1_048_576)]
-Cpus = Annotated[float, Field(ge=0.05, le=128)]
+Memory = Annotated[Whole, Field(ge=16, le=1_048_576)]
+Cpus = Annotated[Number, Field(ge=0.05, le=128)]
 ImageReference = Annotated[
-    str, StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?)$", max_length=255)
+    str,
+    StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?)$", max_length=255),
+    Field(examples=["harbor.example.com/team/api:1.4.2"]),
 ]
-ServerName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", max_length=253)]
+ServerName = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", max_length=253),
+    Field(examples=["portal.example.com"]),
+]
 SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class DockerTarget(Model):
-    """One Docker engine."""
+    """One Docker engine: the one that `DOCKER_HOST` or the Docker context names."""
 
     kind: Literal["docker"] = "docker"
-    host: Annotated[str, StringConstraints(pattern=r"^(unix|tcp|ssh)://\S+$")] | None = None
-    """Address of the engine, such as `ssh://deploy@10.0.1.5`; without it `DOCKER_HOST` or the local socket is used."""
-    memory_mib: Annotated[int, Field(ge=256, le=4_194_304)] = 3584
+    memory_mib: Annotated[Whole, Field(ge=256, le=4_194_304)] = 3584
     """Memory of the machine that containers may take, in MiB. A stack that needs more is refused.
     The default is a 4 GiB machine less 512 MiB for its system."""
-    subnets: IPv4Network = IPv4Network("10.212.0.0/14")
+    subnets: AddressRange = IPv4Network("10.212.0.0/14")
     """The range from which container networks take their /28; change it where it meets a network of yours."""
 
     @field_validator("subnets")
@@ -45,7 +49,7 @@ class DockerTarget(Model):
 class Entry(Model):
     """Where and how users reach the system."""
 
-    address: IPv4Address = IPv4Address("127.0.0.1")
+    address: Address = IPv4Address("127.0.0.1")
     """Address of the machine that the gateway listens on; 0.0.0.0 means all of them."""
     http_port: Port = 8080
     https_port: Port = 8443
@@ -54,12 +58,12 @@ class Entry(Model):
     """Host names served; without one every name is."""
     certificate: str | None = None
     """Certificate chain in PEM. Its key is the secret `groundwork:secret_tls_key`."""
-    trusted_proxies: tuple[IPv4Network, ...] = ()
+    trusted_proxies: tuple[AddressRange, ...] = ()
     """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    requests_per_second: Annotated[float, Field(ge=0.1, le=100_000)] = 50
+    requests_per_second: Annotated[Number, Field(ge=0.1, le=100_000)] = 50
     """Sustained requests of one client address; above it, and beyond `burst`, the gateway answers 429."""
-    burst: Annotated[int, Field(ge=1, le=100_000)] = 200
-    max_body_mib: Annotated[int, Field(ge=1, le=10_240)] = 100
+    burst: Annotated[Whole, Field(ge=1, le=100_000)] = 200
+    max_body_mib: Annotated[Whole, Field(ge=1, le=10_240)] = 100
     """Largest request body in MiB (C1: 100)."""
 
     @field_validator("certificate")
@@ -79,7 +83,11 @@ class Entry(Model):
 class Registry(Model):
     """A private registry or mirror, from which all images are taken."""
 
-    prefix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*$")]
+    prefix: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]*(/[a-z0-9][a-z0-9._-]*)*$"),
+        Field(examples=["harbor.example.com/mirror"]),
+    ]
     """Put in front of every image that names no registry, such as `harbor.example.com/mirror`."""
     username: str | None = None
     """Its password is the secret `groundwork:secret_registry_password`."""
@@ -89,7 +97,7 @@ class AppSettings(Model):
     """One app of the system in this environment; what is not said stays as the system says it."""
 
     image: ImageReference | None = None
-    replicas: Annotated[int, Field(ge=1, le=12)] | None = None
+    replicas: Annotated[Whole, Field(ge=1, le=12)] | None = None
     memory_mib: Memory | None = None
     cpus: Cpus | None = None
     settings: dict[SettingName, str] = Field(default_factory=dict)
@@ -105,7 +113,7 @@ class ServiceSettings(Model):
     """Another image with the same software, instead of the version's own."""
     memory_mib: Memory | None = None
     cpus: Cpus | None = None
-    credentials: Annotated[int, Field(ge=1, le=9999)] = 1
+    credentials: Annotated[Whole, Field(ge=1, le=9999)] = 1
     """Generation of the credentials that apps use. Add one and run `up`: they rotate without a lost request."""
 
 
@@ -121,9 +129,9 @@ class GatewaySettings(Model):
 class Settings(Model):
     """The whole of one environment."""
 
-    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), Field(examples=["housing"])] | None = None
     """Folder below `systems/`; the default is the project's name."""
-    time_zone: str = "UTC"
+    time_zone: Annotated[str, Field(examples=["Asia/Shanghai"])] = "UTC"
     """IANA name of the team's local time, such as Asia/Shanghai."""
     target: DockerTarget = DockerTarget()
     entry: Entry = Entry()

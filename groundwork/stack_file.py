@@ -25,6 +25,24 @@ FOREIGN_NAMESPACES = frozenset({"pulumi", "docker", "random"})
 """Namespaces whose keys are read by somebody else: the engine and the providers."""
 
 
+OF_THE_ENGINE = ("encryptionsalt", "secretsprovider", "encryptedkey", "environment")
+"""Keys beside `config`, which pulumi itself writes or reads."""
+TOP_LEVEL = ("config", *OF_THE_ENGINE)
+
+
+class _NoKeyTwice(yaml.SafeLoader):
+    """The engine refuses a key that is there twice; PyYAML would take the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} is there twice", key.start_mark
+                )
+        return dict(super().construct_mapping(node, deep))
+
+
 @dataclass(frozen=True)
 class Configuration:
     """One environment as read: `settings`, and for each configured secret a fingerprint that changes with its value."""
@@ -36,7 +54,7 @@ class Configuration:
 def read_stack_file(path: Path) -> Configuration:
     """The configuration in `path`, a `Pulumi.<stack>.yaml`; FaultsError with all that is wrong with it."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), Loader=_NoKeyTwice)
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))
         raise FaultsError(str(path), [Fault(path.name, "no such stack file", nearest(path.name, there))]) from None
@@ -45,8 +63,13 @@ def read_stack_file(path: Path) -> Configuration:
     document = {} if document is None else document
     values = document.get("config") if isinstance(document, dict) else document
     values = {} if values is None else values
+    unread = sorted(str(key) for key in document if key not in TOP_LEVEL) if isinstance(document, dict) else []
+    if unread:
+        raise FaultsError(str(path), [Fault(key, "is not read by anybody", nearest(key, TOP_LEVEL)) for key in unread])
     if not isinstance(values, dict):
-        fault = Fault("config", "is not a mapping", "write `config:` and below it lines such as `groundwork:system: housing`")
+        fault = Fault(
+            "config", "is not a mapping", "write `config:` and below it lines such as `groundwork:system: housing`"
+        )
         raise FaultsError(str(path), [fault])
     return read_values(values, str(path))
 

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
-from .model import Model, Name, Port, model_faults
+from .model import Model, Name, Port, model_faults, model_named
 from .settings import Cpus, ImageReference, Memory, SettingName
 
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
@@ -108,8 +108,7 @@ def load_system(root: Path, name: str) -> System:
     try:
         system = importlib.import_module(f"systems.{name}.system").SYSTEM
     except ValidationError as error:
-        model = {"System": System, "App": App, "Route": Route}.get(error.title, System)
-        raise FaultsError(where, model_faults(error, model, error.title)) from None
+        raise FaultsError(where, model_faults(error, model_named(error.title), error.title)) from None
     except AttributeError:
         raise FaultsError(where, [Fault("SYSTEM", "is missing", "end the file with `SYSTEM = System(…)`")]) from None
     if not isinstance(system, System):

@@ -85,8 +85,7 @@ def lock(
     from ops.lock import lock_images
 
     opened = open_stack(stack, system)
-    host = opened.configuration.settings.target.host
-    for line in lock_images(ROOT, opened.images().values(), host, refresh=refresh):
+    for line in lock_images(ROOT, opened.images().values(), refresh=refresh):
         typer.echo(line)
 
 

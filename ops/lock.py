@@ -18,7 +18,7 @@ HEADER = "# Digests of images, by reference. Written by `make lock`.\n"
 BUILD = "build:"
 
 
-def lock_images(root: Path, references: Iterable[str], host: str | None, *, refresh: bool = False) -> list[str]:
+def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False) -> list[str]:
     """Writes what is missing (with `refresh`: everything) and returns one line per image that was resolved.
 
     FaultsError names every image that neither the engine nor its registry has.
@@ -28,7 +28,7 @@ def lock_images(root: Path, references: Iterable[str], host: str | None, *, refr
     missing = [name for name in wanted if refresh or name not in known or name.startswith(BUILD)]
     if not missing:
         return []
-    client = connect(host)
+    client = docker.from_env(use_ssh_client=True)
     found: dict[str, Image] = {}
     faults: list[Fault] = []
     for reference in missing:
@@ -47,11 +47,6 @@ def lock_images(root: Path, references: Iterable[str], host: str | None, *, refr
     if faults:
         raise FaultsError("images", faults)
     return [f"{name}  {image.origin} {image.digest[:19]}" for name, image in found.items() if known.get(name) != image]
-
-
-def connect(host: str | None) -> docker.DockerClient:
-    """The engine at `host`, or the one that the environment names."""
-    return docker.DockerClient(base_url=host, use_ssh_client=True) if host else docker.from_env()
 
 
 def _find(client: docker.DockerClient, reference: str) -> Image:

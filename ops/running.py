@@ -53,10 +53,7 @@ class Running:
         import docker
         from docker.errors import DockerException
 
-        host = self.stack.configuration.settings.target.host
         try:
-            if host:
-                return docker.DockerClient(base_url=host, use_ssh_client=True)
             return docker.from_env(environment=dict(self.environment), use_ssh_client=True)
         except DockerException as error:
             raise UserError(f"The Docker engine of {self.stack.label} does not answer: {error}") from None

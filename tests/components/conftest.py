@@ -1,0 +1,70 @@
+"""Recorded runs of all components: one plain stack, and one that uses whatever a stack may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from components.environment import Environment, EnvironmentArgs
+from groundwork.images import ImageLock
+from groundwork.plan import plan
+from groundwork.system import System
+from tests.recorder import Recording, record
+from tests.sample import API, CERTIFICATE, MARK, SHOP, WEB, changed, configured
+
+TLS_KEY, REGISTRY_PASSWORD, SMTP = "tls-key-in-pem", "registry-password", "smtp-password"
+FULL_SYSTEM = changed(
+    SHOP,
+    apps=(
+        WEB,
+        changed(API, egress=("mail.example.com:587",), replicas=2),
+        changed(
+            API,
+            name="worker",
+            settings={"SMTP_PASSWORD": "{secret.smtp}", "REDIS_PASSWORD": "{redis.password}"},
+            secret_settings="environment",
+            uses=("redis",),
+            release_command=(),
+        ),
+    ),
+    required_secrets=("smtp",),
+)
+FULL_VALUES = {
+    "entry": {"certificate": CERTIFICATE, "address": "0.0.0.0", "http_port": 80, "https_port": 443},
+    "registry": {"prefix": "harbor.example.com/hub", "username": "deploy"},
+    "target": {"memory_mib": 8192},
+    "services": {"postgres": {"credentials": 3}, "redis": {"credentials": 2}},
+    "secret_tls_key": TLS_KEY,
+    "secret_registry_password": REGISTRY_PASSWORD,
+    "secret_smtp": SMTP,
+}
+
+
+def recorded(values: Mapping[str, Any], system: System = SHOP, lock: ImageLock = MARK) -> Recording:
+    """What the components register for `system` with these values below `groundwork:`."""
+    configuration = configured(values)
+    deployment = plan(system, configuration, lock, project="shop", stack="test")
+    arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment)
+    secrets = {f"groundwork:{key}": value for key, value in values.items() if key.startswith("secret_")}
+    return record(
+        lambda: (Environment("shop", arguments), None)[1], config=secrets, secret_keys=frozenset(secrets)
+    )
+
+
+@pytest.fixture(scope="session")
+def plain() -> Recording:
+    return recorded({"keep_data": False})
+
+
+@pytest.fixture(scope="session")
+def full() -> Recording:
+    return recorded(FULL_VALUES, FULL_SYSTEM)
+
+
+@pytest.fixture(scope="session", params=["plain", "full"])
+def run(request: pytest.FixtureRequest) -> Recording:
+    """Each of both: for what holds everywhere."""
+    found: Recording = request.getfixturevalue(request.param)
+    return found
