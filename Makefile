@@ -32,7 +32,7 @@ up: $(BASE) ## bring the stack up and show what runs where
 preview: $(BASE) ## show what `up` would change
 	@$(ENGINE) preview $(ON)
 
-down: $(BASE) ## remove everything of the stack, data too
+down: $(BASE) ## remove everything of the stack; data too, unless it says keep_data
 	@$(ENGINE) down $(ON)
 
 plan: $(BASE) ## the deployment as a table and a diagram, without an engine

@@ -164,9 +164,10 @@ class DockerStack(pulumi.ComponentResource):
             names = [f"{workload.alias}-{replica}" for replica in range(workload.replicas)]
         before = [resource for name in workload.after for resource in self._ready[name]]
         after = [] if workload.reload else before
+        keep = self._deployment.keep_data and workload.role == "service"
         volumes = [
             docker.ContainerVolumeArgs(
-                volume_name=self._volume(volume.name, keep=self._deployment.keep_data).name, container_path=volume.path
+                volume_name=self._volume(volume.name, keep=keep).name, container_path=volume.path
             )
             for volume in workload.volumes
         ]

@@ -150,7 +150,7 @@ LISTS = {"uses": "uses", "egress": "egress", "published": "published", "after": 
 def facts_of(old: Data, new: Data) -> Iterator[str]:
     if old["image"] != new["image"]:
         same = old["image"]["reference"] == new["image"]["reference"]
-        yield f"image {image_text(old)} → {short(new['image']['digest']) if same else image_text(new)}"
+        yield f"image {image_text(old)} → {digest_text(new) if same else image_text(new)}"
     if old["memory_mib"] != new["memory_mib"]:
         yield f"memory {old['memory_mib']} → {new['memory_mib']} MiB"
     for key, word in PLAIN.items():
@@ -289,8 +289,12 @@ def secret_changes(before: Data, after: Data) -> Iterator[Change]:
 
 
 def image_text(workload: Data) -> str:
+    return f"`{workload['image']['reference']}` ({digest_text(workload)})"
+
+
+def digest_text(workload: Data) -> str:
     image = workload["image"]
-    return f"`{image['reference']}` ({short(image['digest'])})"
+    return "no digest yet: `make lock`" if image["origin"] == "simulated" else short(image["digest"])
 
 
 def arrow(old: object, new: object) -> str:

@@ -46,6 +46,8 @@ MAIN = f"""\
 worker_processes 2;
 # A WebSocket in an old worker survives a reload; its app closes it properly when it is replaced.
 worker_shutdown_timeout 1h;
+# Twice the connections, since a proxied one has two ends; engines give containers 1024 to begin with.
+worker_rlimit_nofile 8192;
 pid /tmp/nginx.pid;
 error_log /dev/stderr warn;
 events {{

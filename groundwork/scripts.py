@@ -32,8 +32,8 @@ sys.stdout.buffer.write(body)' "$1" "$2" 2> /dev/null
 PROBE = """\
 #!/bin/sh
 # Docker has one probe and never ends an unhealthy container. This one reports readiness as the container's health,
-# and ends everything in the container after {failures} failed liveness checks; the restart policy does the rest. That is
-# longer than its orderly end takes, since a draining server refuses connections, too.
+# and ends everything in the container after {failures} failed liveness checks; the restart policy does the rest.
+# That is longer than its orderly end takes, since a draining server refuses connections, too.
 set -u
 {http}
 # A stopped process answers nothing, though its siblings may; and nobody continues it.
@@ -81,11 +81,12 @@ ready || {{ echo 'not ready'; exit 1; }}
 
 JOB = """\
 #!/bin/sh
-# The plugin does not tell how a container ended. A job that succeeded leaves a mark, and stays until it was seen.
+# The plugin does not tell how a container ended. A job that succeeded leaves a mark, and stays until it was seen,
+# and longer than the minute that it may leave something running behind it.
 set -eu
 "$@"
 touch /tmp/.done
-exec sleep 60
+exec sleep 90
 """
 
 JOB_PROBE = "test -e /tmp/.done"
@@ -110,6 +111,7 @@ point_to() {{
     ln -sfn "$1" current.new
     mv -T current.new current
     # Process 1 is an init; it is its child that reads the configuration.
+    # shellcheck disable=SC2013 # one line of numbers
     for child in $(cat /proc/1/task/1/children); do kill -HUP "$child"; done
 }}
 is_live() {{

@@ -32,6 +32,7 @@ class DockerTarget(Model):
     """One Docker engine: the one that `DOCKER_HOST` or the Docker context names."""
 
     kind: Literal["docker"] = "docker"
+    """What runs the containers."""
     memory_mib: Annotated[Whole, Field(ge=256, le=4_194_304)] = 3584
     """Memory of the machine that containers may take, in MiB. A stack that needs more is refused.
     The default is a 4 GiB machine less 512 MiB for its system."""
@@ -52,6 +53,7 @@ class Entry(Model):
     address: Address = IPv4Address("127.0.0.1")
     """Address of the machine that the gateway listens on; 0.0.0.0 means all of them."""
     http_port: Port = 8080
+    """The port for http."""
     https_port: Port = 8443
     """Used when a certificate is given; http then redirects here."""
     server_names: tuple[ServerName, ...] = ()
@@ -63,6 +65,7 @@ class Entry(Model):
     requests_per_second: Annotated[Number, Field(ge=0.1, le=100_000)] = 50
     """Sustained requests of one client address; above it, and beyond `burst`, the gateway answers 429."""
     burst: Annotated[Whole, Field(ge=1, le=100_000)] = 200
+    """Requests that one client address may make at once beyond the rate."""
     max_body_mib: Annotated[Whole, Field(ge=1, le=10_240)] = 100
     """Largest request body in MiB (C1: 100)."""
 
@@ -97,9 +100,13 @@ class AppSettings(Model):
     """One app of the system in this environment; what is not said stays as the system says it."""
 
     image: ImageReference | None = None
+    """`name:tag`, `name@sha256:…`, or `build:<folder of images/>`."""
     replicas: Annotated[Whole, Field(ge=1, le=12)] | None = None
+    """How many run side by side."""
     memory_mib: Memory | None = None
+    """Limit of the memory of one replica, in MiB."""
     cpus: Cpus | None = None
+    """Limit of the processor time of one replica, in cores."""
     settings: dict[SettingName, str] = Field(default_factory=dict)
     """Further settings of the app, or other values for those that the system gives."""
 
@@ -112,7 +119,9 @@ class ServiceSettings(Model):
     image: ImageReference | None = None
     """Another image with the same software, instead of the version's own."""
     memory_mib: Memory | None = None
+    """Limit of its memory, in MiB; its configuration is tuned from it."""
     cpus: Cpus | None = None
+    """Limit of its processor time, in cores."""
     credentials: Annotated[Whole, Field(ge=1, le=9999)] = 1
     """Generation of the credentials that apps use. Add one and run `up`: they rotate without a lost request."""
 
@@ -123,7 +132,9 @@ class GatewaySettings(Model):
     image: ImageReference = "nginx:1.30"
     """nginx 1.27.4 or newer: upstreams that resolve again, and keepalive_min_timeout."""
     memory_mib: Memory = 64
+    """Limit of its memory, in MiB."""
     cpus: Cpus = 1
+    """Limit of its processor time, in cores."""
 
 
 class Settings(Model):
@@ -138,7 +149,9 @@ class Settings(Model):
     registry: Registry | None = None
     gateway: GatewaySettings = GatewaySettings()
     apps: dict[Name, AppSettings] = Field(default_factory=dict)
+    """Apps of the system by name."""
     services: dict[Name, ServiceSettings] = Field(default_factory=dict)
+    """Backing services of the system by name."""
     keep_data: bool = True
     """Volumes stay on the machine when their service is removed or the stack is destroyed."""
 

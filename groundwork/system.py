@@ -21,11 +21,13 @@ class App(Model):
     """Code of the system's own, in an image, that serves http on `port`."""
 
     name: Name
+    """Its name, in routes, in the stack file and in the network."""
     image: ImageReference
     """The image; a stack file usually names the release of its environment."""
     command: tuple[str, ...] = ()
     """Instead of the image's own command."""
     port: Port
+    """The port on which it serves http."""
     user: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*:[1-9]\d*$")] = "10001:10001"
     """Numeric user and group of the process; never root."""
     live_path: HttpPath = "/health/live"
@@ -33,6 +35,7 @@ class App(Model):
     ready_path: HttpPath = "/health/ready"
     """Answers when the app can take traffic. It tells of the app itself, not of what the app uses."""
     startup_seconds: Annotated[int, Field(ge=1, le=900)] = 60
+    """How long a start may take before it counts as failed."""
     grace_seconds: Annotated[int, Field(ge=1, le=900)] = 40
     """Requests and uploads that are shorter than this finish when a release replaces the app."""
     uses: tuple[Name, ...] = ()
@@ -49,9 +52,13 @@ class App(Model):
     release_command: tuple[str, ...] = ()
     """Runs to its end in the new image before the new release starts: migrations. Must be safe to repeat."""
     release_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    """How long the release command may take."""
     replicas: Annotated[int, Field(ge=1, le=12)] = 1
+    """How many run side by side."""
     memory_mib: Memory = 128
+    """Limit of the memory of one replica, in MiB."""
     cpus: Cpus = 1
+    """Limit of the processor time of one replica, in cores."""
     tmp_mib: Annotated[int, Field(ge=1, le=65_536)] = 16
     """Size of /tmp in MiB, held in memory: the only place where the app may write."""
 
@@ -60,7 +67,9 @@ class Route(Model):
     """Requests below `path` go to `app`. The longest path wins."""
 
     path: HttpPath
+    """What a request's path begins with."""
     app: Name
+    """The app that answers."""
     websocket: bool = False
     """Connections here may be upgraded, and stay open for an hour without traffic."""
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
@@ -71,9 +80,13 @@ class System(Model):
     """Apps, the backing services they use, the routes to them, and secrets that come from outside."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    """The name of its folder below `systems/`."""
     apps: tuple[App, ...]
+    """The system's own code."""
     services: tuple[BackingService, ...] = ()
+    """The backing services, from `groundwork.catalog`."""
     routes: tuple[Route, ...] = ()
+    """Which requests go to which app."""
     generated_secrets: tuple[SecretName, ...] = ()
     """Secrets of the system's own that nobody needs to choose, such as a signing key."""
     required_secrets: tuple[SecretName, ...] = ()

@@ -27,27 +27,6 @@ DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "examples" / "shop"
 PART = re.compile(r"(<!-- made by tools/docs\.py: ([\w. -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-UNSAID = {
-    "name": "Its name, in `uses`, in routes and in the network.",
-    "image": "The image; written as `name:tag`, `name@sha256:…`, or `build:<folder of images/>`.",
-    "port": "The port on which it serves http.",
-    "replicas": "How many run side by side.",
-    "memory_mib": "Limit of the memory of one replica, in MiB.",
-    "cpus": "Limit of the processor time of one replica, in cores.",
-    "http_port": "The port for http.",
-    "burst": "Requests that one client address may make at once beyond the rate.",
-    "startup_seconds": "How long a start may take before it counts as failed.",
-    "release_timeout_seconds": "How long the release command may take.",
-    "kind": "What runs the containers.",
-    "app": "The app that answers.",
-    "path": "What a request's path begins with.",
-    "apps": "The system's own code.",
-    "services": "The backing services.",
-    "routes": "Which requests go to which app.",
-    "database": "The database, and the role that owns everything in it.",
-}
-"""What a field means whose name says it to those who read the code."""
-
 Schema = Mapping[str, Any]
 
 
@@ -112,7 +91,7 @@ Row = tuple[str, str, str, str]
 def rows_of(schema: Schema, node: Schema, before: str = "") -> Iterator[Row]:
     """What COLUMNS say of each field of `node`; KeyError where nobody says what one means."""
     for name, field in node["properties"].items():
-        meaning = field.get("description") or UNSAID[name]
+        meaning = field["description"]
         default = "required" if name in node.get("required", ()) else default_of(field)
         yield f"`{before}{name}`", allowed(schema, field), default, meaning
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import StringConstraints
 
+from ..model import Name
 from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
 from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
 
@@ -28,7 +29,10 @@ if [ "$held" != "$(postgres --version | sed 's/[^0-9]*\\([0-9]*\\).*/\\1/')" ]; 
     echo "or dump it there and restore it under a service of another name" >&2
     exit 1
 fi
-exec postgres -D "$PGDATA" -c config_file={FILES}/postgresql.conf -c hba_file={FILES}/pg_hba.conf
+set -- -D "$PGDATA" -c config_file={FILES}/postgresql.conf -c hba_file={FILES}/pg_hba.conf
+# The admin's password is that of the file at every start: a volume that was kept may know another one.
+echo "ALTER ROLE postgres PASSWORD '$(cat {ADMIN_PASSWORD})'" | postgres --single "$@" postgres > /dev/null
+exec postgres "$@"
 """
 
 HBA = """\
@@ -38,7 +42,8 @@ host    all       all       all      scram-sha-256
 """
 
 CREATE = """\
-export PGPASSWORD="$(cat {admin})"
+PGPASSWORD="$(cat {admin})"
+export PGPASSWORD
 psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet <<'SQL'
 \\set password `cat {password}`
 SELECT 'CREATE ROLE "{owner}" NOLOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{owner}') \\gexec
@@ -55,7 +60,8 @@ SQL
 """
 
 RETIRE = """\
-export PGPASSWORD="$(cat {admin})"
+PGPASSWORD="$(cat {admin})"
+export PGPASSWORD
 psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet <<'SQL'
 -- Whoever is still draining keeps its connections; ten minutes later nobody can make a new one.
 SELECT format('ALTER ROLE %I VALID UNTIL %L', rolname, now() + interval '10 minutes')
@@ -67,7 +73,8 @@ SQL
 class Postgres(BackingService):
     """One database with one owner. Apps log in as a user of their generation and act as the owner."""
 
-    name: str = "postgres"
+    name: Name = "postgres"
+    """What apps write in `uses` and in templates; also its host name."""
     database: Identifier
     """The database, and the role that owns everything in it."""
     extensions: tuple[Identifier, ...] = ()

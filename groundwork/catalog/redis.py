@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from ..model import Name
 from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
 from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
 
 START = f"""\
 #!/bin/sh
-# Users live in the volume, since they change while Redis runs; the passwords there are SHA-256 sums.
+# Users live in the volume, since they change while Redis runs; the passwords there are SHA-256 sums. The admin's is
+# that of the file at every start: a volume that was kept may know another one.
 set -eu
-if [ ! -s /data/users.acl ]; then
-    sum=$(tr -d '\\n' < {ADMIN_PASSWORD} | sha256sum | cut -d' ' -f1)
-    printf '%s\\n' 'user default on nopass resetchannels -@all +ping' \\
-        "user admin on #$sum ~* &* +@all" > /data/users.new
-    mv /data/users.new /data/users.acl
-fi
+sum=$(tr -d '\\n' < {ADMIN_PASSWORD} | sha256sum | cut -d' ' -f1)
+{{
+    printf '%s\\n' 'user default on nopass resetchannels -@all +ping' "user admin on #$sum ~* &* +@all"
+    grep -vE '^user (default|admin) ' /data/users.acl 2> /dev/null || true
+}} > /data/users.new
+mv /data/users.new /data/users.acl
 exec redis-server {FILES}/redis.conf
 """
 
 CREATE = """\
-export REDISCLI_AUTH="$(cat {admin})"
+REDISCLI_AUTH="$(cat {admin})"
+export REDISCLI_AUTH
 rules='on ~* &* +@all -@admin -@dangerous +info +keys +sort'
 said=$(printf 'ACL SETUSER {user} reset %s >%s\\nACL SAVE\\n' "$rules" "$(cat {password})" |
     redis-cli -h {host} --user admin --no-auth-warning)
@@ -31,7 +34,8 @@ said=$(printf 'ACL SETUSER {user} reset %s >%s\\nACL SAVE\\n' "$rules" "$(cat {p
 
 RETIRE = """\
 # Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused.
-export REDISCLI_AUTH="$(cat {admin})"
+REDISCLI_AUTH="$(cat {admin})"
+export REDISCLI_AUTH
 (
     sleep 60
     printf 'ACL SETUSER {user} off resetpass\\nACL SAVE\\n' | redis-cli -h {host} --user admin --no-auth-warning
@@ -42,7 +46,8 @@ export REDISCLI_AUTH="$(cat {admin})"
 class Redis(BackingService):
     """A cache or a queue. Apps may do everything with keys and nothing with the server."""
 
-    name: str = "redis"
+    name: Name = "redis"
+    """What apps write in `uses` and in templates; also its host name."""
     eviction: Literal["noeviction", "allkeys-lru", "allkeys-lfu", "volatile-lru"] = "noeviction"
     """What goes when memory is full. Whatever holds queued work must say `noeviction`; a cache says `allkeys-lru`."""
     durable: bool = True

@@ -68,7 +68,7 @@ def real_stack(
     stack_file.write_text(yaml.safe_dump({"config": config}))
     system = load_system(ROOT, "housing")
     references = image_references(system, read_values(config, "e2e").settings)
-    lock_images(ROOT, references.values(), None)
+    lock_images(ROOT, references.values())
     stack = RealStack(pulumi, ROOT / "systems/housing", stack_file, work, {"PULUMI_HOME": str(plugins)})
     stack.remove_leftovers(engine)
     stack.init()

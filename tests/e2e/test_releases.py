@@ -72,7 +72,7 @@ def new_image(engine: docker.DockerClient, checkout: Path, number: int) -> str:
     container = engine.containers.create("groundwork/probe:local", labels={"groundwork.test": "release"})
     container.commit(*tag.split(":"), changes=f"LABEL number={number}-{time.time()}")
     container.remove()
-    lock_images(checkout, [tag], None, refresh=True)
+    lock_images(checkout, [tag], refresh=True)
     return tag
 
 

@@ -228,18 +228,26 @@ def down(session: Session, arguments: list[str]) -> int:
         say(f"{session.project.name}/{session.stack} is not up: nothing to do.")
         return 0
     arguments = [*_config_file(session), "--yes", "--skip-preview", *arguments]
+    kept = recover.retained_ids(recover.read_checkpoint(session.backend.checkpoint))
     code = _operate(session, "destroy", arguments, lock=False)
     if code == 0 and session.mode == "real":
-        code = report_left(session)
+        code = report_left(session, kept)
     conclude(session)
     return code
 
 
-def report_left(session: Session) -> int:
-    """After `down` nothing with this stack's labels may be left: names what is, and returns 1 for it."""
-    left = recover.labelled_objects(session.project.name, session.stack, session.environment)
+def report_left(session: Session, kept: frozenset[str]) -> int:
+    """After `down` nothing with this stack's labels may be left but data that its settings keep.
+
+    Names what is there, and returns 1 when it should not be.
+    """
+    labelled = recover.labelled_objects(session.project.name, session.stack, session.environment)
+    for entry in labelled:
+        if entry.id in kept:
+            say(f"Kept with its data (keep_data): docker {entry.kind} {entry.name}")
+    left = [entry for entry in labelled if entry.id not in kept]
     if not left:
-        say("Nothing of this stack is left on the Docker engine.")
+        say("Nothing else of this stack is left." if kept else "Nothing of this stack is left on the Docker engine.")
         return 0
     name = f"{session.project.name}/{session.stack}"
     say(f"Left on the Docker engine with the labels of {name}, but in no state:")

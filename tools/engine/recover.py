@@ -135,6 +135,11 @@ def physical_ids(deployment: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(entry["id"] for entry in deployment.get("resources") or [] if entry.get("id"))
 
 
+def retained_ids(deployment: Mapping[str, Any]) -> frozenset[str]:
+    """What the engine leaves behind on purpose when the stack is destroyed: `retain_on_delete`."""
+    return frozenset(entry["id"] for entry in deployment.get("resources") or [] if entry.get("retainOnDelete"))
+
+
 def look(backend: Backend) -> Found:
     host = socket.gethostname()
     locks = read_locks(backend.locks)
