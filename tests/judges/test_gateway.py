@@ -1,0 +1,214 @@
+"""nginx itself, and gixy, on the configuration of every kind of gateway; and one that runs for a moment."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from groundwork.catalog.redis import Redis
+from groundwork.deployment import Deployment
+from groundwork.gateway import ALIVE, HTTP, HTTPS, LIVE, VERSION
+from groundwork.images import ImageLock
+from groundwork.plan import plan
+from groundwork.stack_file import read_stack_file
+from groundwork.system import Route, System, load_system
+from groundwork.workload import FILES, Template
+from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, stack_of
+
+from .conftest import certificate, free_port, in_venv
+
+WAIVED_BY_GIXY: dict[str, str] = {}
+"""Finding of gixy to the reason why it is none."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A gateway's configuration in a folder: `main` includes the routes."""
+
+    main: Path
+    text: str
+
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "behind a load balancer": {"trusted_proxies": ["10.0.0.0/24", "192.168.7.0/28"]},
+    "named": {"server_names": ["shop.example.com", "www.example.com"]},
+    "slow": {"requests_per_second": 0.5, "burst": 1, "max_body_mib": 1},
+    "TLS": {"certificate": "", "https_port": 443},
+    "TLS on another port": {"certificate": "", "server_names": ["shop.example.com"], "trusted_proxies": ["10.0.0.0/24"]},
+}
+SYSTEM: System = changed(
+    SHOP, routes=(*SHOP.routes, Route(path="/ws", app="api", websocket=True), Route(path="/a/b-c.d/", app="web"))
+)
+
+
+def placed(deployment: Deployment, folder: Path, key: str = "", ports: dict[int, int] | None = None) -> Placed:
+    """The files where the gateway has them, with that folder for the container's root."""
+    gateway = deployment.workload("gateway")
+    assert gateway.reload
+    live = folder / "live"
+    current = live / gateway.reload.version
+    current.mkdir(parents=True)
+    (live / "current").symlink_to(current.name)
+    (main_file,) = [file for file in gateway.files if file.name == "nginx.conf"]
+    for file in gateway.reload.files:
+        text = key if isinstance(file.content, Template) else file.content
+        (current / file.name).write_text(moved(text, folder, ports or {}))
+    main = folder / "nginx.conf"
+    assert isinstance(main_file.content, str)
+    main.write_text(moved(main_file.content, folder, ports or {}))
+    return Placed(main, main.read_text() + (current / "routes.conf").read_text())
+
+
+def moved(text: str, folder: Path, ports: dict[int, int]) -> str:
+    places = {LIVE: f"{folder}/live", "/tmp/": f"{folder}/tmp-", FILES: str(folder)}
+    text = re.sub("|".join(places), lambda found: places[found[0]], text)
+    for port, other in ports.items():
+        text = re.sub(rf"listen (127\.0\.0\.1:)?{port}\b", f"listen 127.0.0.1:{other}", text)
+    return text
+
+
+@pytest.fixture(params=ENTRIES)
+def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Placed:
+    entry, key, secrets = dict(ENTRIES[request.param]), "", {}
+    if "certificate" in entry:
+        entry["certificate"], key = certificate(judges, tmp_path)
+        secrets = {"secret_tls_key": key}
+    return placed(planned({"entry": entry, **secrets}, SYSTEM), tmp_path, key)
+
+
+def nginx_says(judges: Path, main: Path) -> str:
+    """Its verdict; and it has read the routes, which a pattern that fits no file would leave out in silence."""
+    command = [judges / "usr/sbin/nginx", "-T", "-c", str(main), "-e", "stderr"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert "proxy_http_version 1.1;" in done.stdout or "test failed" in done.stderr, done.stderr
+    return done.stderr
+
+
+def test_nginx_accepts_every_kind_of_gateway_without_a_warning(judges: Path, gateway: Placed) -> None:
+    said = nginx_says(judges, gateway.main)
+    assert "test is successful" in said, said
+    assert not re.search(r"\[(warn|error|emerg)\]", said), said
+
+
+@pytest.mark.parametrize("path", stack_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nginx_accepts_the_gateway_of_every_stack_file(judges: Path, path: Path, tmp_path: Path) -> None:
+    configuration = read_stack_file(path)
+    system = load_system(ROOT, configuration.settings.system or project_of(path))
+    deployment = plan(
+        system, configuration, ImageLock({}, "mark"), project=project_of(path), stack=stack_of(path)
+    )
+    assert "test is successful" in nginx_says(judges, placed(deployment, tmp_path).main)
+
+
+def test_nginx_refuses_what_is_wrong_so_this_judge_is_awake(judges: Path, tmp_path: Path) -> None:
+    main = placed(planned({}, SYSTEM), tmp_path).main
+    main.write_text(main.read_text().replace("server_tokens off", "server_token off"))
+    assert 'unknown directive "server_token"' in nginx_says(judges, main)
+
+
+def test_gixy_finds_nothing(gateway: Placed, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.conf"
+    main = gateway.main.read_text()
+    (included,) = re.findall(r"include (\S+)/\*\.conf;", main)
+    routes = (Path(included) / "routes.conf").read_text()
+    whole.write_text(main.replace(f"include {included}/*.conf;", routes))
+    done = subprocess.run([in_venv("gixy"), "--format", "text", str(whole)], capture_output=True, text=True, timeout=60)
+    found = set(re.findall(r">> Problem: \[(\w+)\]", done.stdout))
+    assert "Total issues" in done.stdout or "No issues found" in done.stdout, done.stdout + done.stderr
+    assert found <= WAIVED_BY_GIXY.keys(), done.stdout
+    assert found or done.returncode == 0, done.stdout
+
+
+@dataclass(frozen=True)
+class Running:
+    http: str
+    https: str
+    version: str
+    expected_version: str
+
+
+@pytest.fixture(scope="module")
+def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway with TLS whose apps are all absent."""
+    folder = tmp_path_factory.mktemp("running")
+    chain, key = certificate(judges, folder)
+    ports = {port: free_port() for port in (HTTP, HTTPS, ALIVE, VERSION)}
+    entry = {"certificate": chain, "max_body_mib": 1, "requests_per_second": 0.1, "burst": 5, "https_port": ports[HTTPS]}
+    deployment = planned({"entry": entry, "secret_tls_key": key}, SYSTEM)
+    main = placed(deployment, folder, key, ports).main
+    command = [judges / "usr/sbin/nginx", "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{ports[ALIVE]}/alive", process, folder / "log")
+        reload = deployment.workload("gateway").reload
+        assert reload
+        yield Running(
+            f"http://127.0.0.1:{ports[HTTP]}",
+            f"https://127.0.0.1:{ports[HTTPS]}",
+            f"http://127.0.0.1:{ports[VERSION]}/version",
+            reload.version,
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(100):
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(url).status_code == 204:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def test_a_gateway_starts_and_is_healthy_though_every_app_is_absent(running: Running) -> None:
+    answer = httpx.get(f"{running.https}/health", verify=False)
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert httpx.get(f"{running.http}/health").status_code == 200
+    assert httpx.get(running.version).text == running.expected_version
+
+
+def test_plain_http_is_sent_to_https_with_method_and_body(running: Running) -> None:
+    answer = httpx.post(f"{running.http}/api/x?y=1", follow_redirects=False)
+    assert answer.status_code == 308
+    assert answer.headers["location"] == f"{running.https}/api/x?y=1"
+
+
+def test_every_answer_has_the_security_headers_even_a_failed_one(running: Running) -> None:
+    for path, status in (("/health", 200), ("/api/", 502)):
+        answer = httpx.get(f"{running.https}{path}", verify=False, timeout=20)
+        assert answer.status_code == status
+        assert answer.headers["strict-transport-security"] == "max-age=63072000"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+        assert answer.headers["server"] == "nginx"
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
+    answer = httpx.post(f"{running.https}/api/", content=b"x" * (1024 * 1024 + 1), verify=False)
+    assert answer.status_code == 413
+
+
+def test_who_asks_too_often_is_told_so(running: Running) -> None:
+    with httpx.Client(verify=False, timeout=20) as client:
+        assert 429 in [client.get(f"{running.https}/ws").status_code for _ in range(8)]
+
+
+def test_a_system_without_routes_is_a_gateway_all_the_same(judges: Path, tmp_path: Path) -> None:
+    bare = System(name="bare", apps=(), services=(Redis(),))
+    assert "test is successful" in nginx_says(judges, placed(planned({}, bare), tmp_path).main)
