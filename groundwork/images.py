@@ -59,7 +59,10 @@ def read_lock(root: Path, missing: Literal["refuse", "mark"]) -> ImageLock:
     images: dict[str, Image] = {}
     origins: dict[Path, Literal["registry", "local"]] = {root / LOCK: "registry", root / ".groundwork" / LOCK: "local"}
     for path, origin in origins.items():
-        digests = yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+        try:
+            digests = yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+        except yaml.YAMLError:
+            digests = None
         if not isinstance(digests, dict) or not all(DIGEST.match(str(digest)) for digest in digests.values()):
             fault = Fault(path.name, "an entry is no digest", "run `make lock`, which writes this file")
             raise FaultsError(str(path), [fault])

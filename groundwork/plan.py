@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from string import Formatter
 
 from .addressing import subnets
 from .catalog import BackingService, Sizing
@@ -16,6 +15,7 @@ from .scripts import with_scripts
 from .settings import AppSettings, ServiceSettings, Settings
 from .stack_file import Configuration
 from .system import App, System
+from .templates import fill, placeholders
 from .workload import File, HttpGet, Image, Probes, Resources, SecretRef, Template, Value, Workload
 
 PLAIN_SECRETS = frozenset({"tls_key", "registry_password"})
@@ -142,7 +142,7 @@ def template_misfits(app: App, system: System, chosen: AppSettings) -> Iterator[
     for name, template in (app.settings | chosen.settings).items():
         where = f"app {app.name}, setting {name}"
         try:
-            fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+            fields = placeholders(template)
         except ValueError as error:
             yield Fault(
                 where, f"`{template}` is no template: {error}", "write a brace that is meant as such twice: {{ or }}"
@@ -275,19 +275,6 @@ def release_job(app: App, workload: Workload) -> Workload:
         timeout_seconds=app.release_timeout_seconds,
         after=tuple(f"{used}-accounts" for used in app.uses),
     )
-
-
-def fill(template: str, variables: Mapping[str, Mapping[str, str | SecretRef]]) -> Value:
-    """The template with its placeholders filled: plain text, or a Template where a secret is among them."""
-    parts: list[str | SecretRef] = []
-    for literal, field, _, _ in Formatter().parse(template):
-        parts.append(literal)
-        if field is not None:
-            owner, _, key = field.partition(".")
-            parts.append(variables[owner][key])
-    if any(isinstance(part, SecretRef) for part in parts):
-        return Template(tuple(part for part in parts if part != ""))
-    return "".join(part for part in parts if isinstance(part, str))
 
 
 def networks_of(

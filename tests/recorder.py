@@ -104,7 +104,7 @@ class Recorder(mocks.MockMonitor):
         self.recording.registrations.append(
             Registration(urn, request.type, request.name, request.parent, request.custom, inputs, request)
         )
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         # The engine itself makes these outputs secret; the mock monitor does not.
         for name in request.additionalSecretOutputs:
             if name in answer.object.fields:
@@ -114,7 +114,7 @@ class Recorder(mocks.MockMonitor):
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         self.recording.by_urn(request.urn).outputs = read(json_format.MessageToDict(request.outputs))
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 class Hooks:
@@ -128,7 +128,7 @@ class Echo(mocks.Mocks):
     """Outputs are the inputs, and what only the provider knows."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        computed = {
+        computed: dict[str, dict[str, Any]] = {
             "random:index/randomPassword:RandomPassword": {"result": f"password-of-{args.name}", "bcryptHash": "x"},
             "docker:index/remoteImage:RemoteImage": {"repoDigest": args.inputs.get("name"), "imageId": "sha256:0"},
         }
@@ -177,11 +177,15 @@ def record(
 ) -> Recording:
     """Runs `program` as the language host would, with `config` as the engine hands it over."""
     monitor = Recorder()
+
+    def run() -> None:
+        program()
+
     # `set_mocks` would make a stack resource of its own, and leave error hooks without a place to register.
     settings.configure(
-        mocks.MockSettings(
+        mocks.MockSettings(  # type: ignore[no-untyped-call]
             monitor=monitor,
-            monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),
+            monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),  # type: ignore[no-untyped-call]
             engine=mocks.MockEngine(None),
             project=project,
             stack=stack,
@@ -193,7 +197,7 @@ def record(
     pulumi.runtime.set_all_config(dict(config or {}), list(secret_keys))
     asyncio.set_event_loop(loop := asyncio.new_event_loop())
     try:
-        loop.run_until_complete(run_in_stack(program))
+        loop.run_until_complete(run_in_stack(run))
     finally:
         loop.close()
         asyncio.set_event_loop(None)
@@ -206,7 +210,7 @@ def record_program(
 ) -> Recording:
     """The repository's own `__main__.py`; the caller sets the environment's PULUMI_CONFIG to `engine_form(config)`."""
     return record(
-        lambda: (runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), None)[1],
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
         project=project,
         stack=stack,
         config=engine_form(config),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
+from pydantic import BaseModel
 
 from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.redis import Redis
@@ -80,6 +81,9 @@ def locked(reference: str, digit: str = "1", origin: Literal["registry", "local"
     return ImageLock({reference: image}, "mark")
 
 
-def changed(model: Any, **update: Any) -> Any:
+M = TypeVar("M", bound=BaseModel)
+
+
+def changed(model: M, **update: Any) -> M:
     """The model with other values, checked as if it had been written so."""
     return type(model)(**{name: getattr(model, name) for name in type(model).model_fields} | update)

@@ -49,7 +49,7 @@ psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet
 SELECT 'CREATE ROLE "{owner}" NOLOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{owner}') \\gexec
 SELECT 'CREATE DATABASE "{owner}" OWNER "{owner}"'
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{owner}') \\gexec
-REVOKE ALL ON DATABASE "{owner}" FROM PUBLIC;
+REVOKE ALL ON DATABASE "{owner}", postgres, template1 FROM PUBLIC;
 SELECT 'CREATE ROLE "{user}"' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
 ALTER ROLE "{user}" LOGIN PASSWORD :'password' VALID UNTIL 'infinity';
 GRANT "{owner}" TO "{user}";

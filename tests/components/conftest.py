@@ -48,9 +48,7 @@ def recorded(values: Mapping[str, Any], system: System = SHOP, lock: ImageLock =
     deployment = plan(system, configuration, lock, project="shop", stack="test")
     arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment)
     secrets = {f"groundwork:{key}": value for key, value in values.items() if key.startswith("secret_")}
-    return record(
-        lambda: (Environment("shop", arguments), None)[1], config=secrets, secret_keys=frozenset(secrets)
-    )
+    return record(lambda: Environment("shop", arguments), config=secrets, secret_keys=frozenset(secrets))
 
 
 @pytest.fixture(scope="session")

@@ -89,9 +89,7 @@ def test_what_carries_files_never_runs_and_is_in_no_network(run: Recording) -> N
         said = one.plain
         assert said["mustRun"] is False and said["networkMode"] == "none", one.name
         (volume,) = said["volumes"]
-        mounting = [
-            other for other in started(run) if volume["volumeName"] in str(other.plain.get("volumes"))
-        ]
+        mounting = [other for other in started(run) if volume["volumeName"] in str(other.plain.get("volumes"))]
         assert mounting, one.name
         for other in mounting:
             (mount,) = [item for item in other.plain["volumes"] if item["volumeName"] == volume["volumeName"]]
@@ -141,7 +139,7 @@ def test_an_app_is_found_by_its_name_and_by_its_release(full: Recording) -> None
     for one in of(full, "api"):
         edge = next(item for item in one.plain["networksAdvanced"] if item["name"] == "shop-test-edge")
         assert edge["aliases"] == ["api", f"api-{label(one, 'release')}"]
-        others = [item for item in one.plain["networksAdvanced"] if item ["name"] != edge["name"]]
+        others = [item for item in one.plain["networksAdvanced"] if item["name"] != edge["name"]]
         assert others and not any(item.get("aliases") for item in others)
 
 
@@ -244,8 +242,10 @@ def test_a_new_release_is_beside_the_old_one_and_everything_else_stays() -> None
         for one in recorded(FULL_VALUES | {"apps": {"web": {"image": "example/web:2"}}}, FULL_SYSTEM).registrations
     }
     stems = {name.rsplit("-files-", 1)[0].rsplit("-", 2)[0] for name in before ^ after}
-    assert stems <= {"shop-docker-web", "shop-docker-harbor-example-com-hub-example-web", "shop-docker-gateway-switch"} | {
-        "shop-docker", "shop-docker-gateway", "shop-docker-harbor-example-com-hub-example"
-    }
+    assert stems <= {
+        "shop-docker-web",
+        "shop-docker-harbor-example-com-hub-example-web",
+        "shop-docker-gateway-switch",
+    } | {"shop-docker", "shop-docker-gateway", "shop-docker-harbor-example-com-hub-example"}
     assert {name for name in before if "postgres" in name} == {name for name in after if "postgres" in name}
     assert "shop-docker-gateway" in before & after

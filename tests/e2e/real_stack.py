@@ -43,15 +43,14 @@ class RealStack(Stack):
         settings = self.settings() | {f"groundwork:{key}": value for key, value in changes.items()}
         self.configure(yaml.safe_dump({"config": {key: value for key, value in settings.items() if value is not None}}))
 
-    def labels(self) -> dict[str, list[str]]:
-        return {"label": [f"groundwork.project={self.project_name}", f"groundwork.stack={self.name}"]}
+    def labels(self, *more: str) -> dict[str, Any]:
+        """The filter by which the engine finds what belongs to this stack."""
+        return {"label": [f"groundwork.project={self.project_name}", f"groundwork.stack={self.name}", *more]}
 
     def containers(self, engine: docker.DockerClient, workload: str | None = None) -> list[Any]:
         """All containers of the stack, or of one workload, running or not."""
-        filters = self.labels()
-        if workload:
-            filters["label"].append(f"groundwork.workload={workload}")
-        found: list[Any] = engine.containers.list(all=True, filters=filters)
+        of_workload = [f"groundwork.workload={workload}"] if workload else []
+        found: list[Any] = engine.containers.list(all=True, filters=self.labels(*of_workload))
         return found
 
     def remove_leftovers(self, engine: docker.DockerClient) -> None:

@@ -76,12 +76,19 @@ def unprivileged() -> list[str]:
     if os.geteuid():
         return []
     keep = "+dac_read_search"
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={keep}", f"--ambient-caps={keep}"]
+    return [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        f"--inh-caps={keep}",
+        f"--ambient-caps={keep}",
+    ]
 
 
 def certificate(judges: Path, folder: Path) -> tuple[str, str]:
     """A self-signed certificate and its key, in PEM."""
-    command = [judges / "usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command = [str(judges / "usr/bin/openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-days", "2", "-subj", "/CN=shop.example.com", "-keyout", "tls.key", "-out", "tls.crt"]
     (folder / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
     subprocess.run(command, cwd=folder, env={"OPENSSL_CONF": "openssl.cnf"}, check=True, capture_output=True)

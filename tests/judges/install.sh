@@ -18,8 +18,8 @@ case $distribution in
     ubuntu) suite=devel components='main universe' postgres=postgresql-18 ;;
     *) echo "judges: no recipe for $distribution" >&2; exit 1 ;;
 esac
-# shellcheck disable=SC2016
-mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | grep -v -e '-[a-z]* ' | head -n 1 | cut -d' ' -f2)
+# The mirror that this machine already uses; known without package lists.
+mirror=$(apt-get --print-uris update | sed -n "s#^'\(.*/\)dists/[a-z]*/InRelease'.*#\1#p" | head -n 1)
 [ -n "$mirror" ] || { echo 'judges: apt-get knows no mirror; is /etc/apt/sources.list.d empty?' >&2; exit 1; }
 
 echo "judges: nginx, PostgreSQL and Redis from $distribution $suite into .groundwork/judges (once, under a minute)"
@@ -37,8 +37,8 @@ private() {
         -o APT::Sandbox::User= -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none -o Debug::NoLocking=1 "$@"
 }
 private -o APT::Update::Error-Mode=any update > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit "$UNREACHABLE"; }
-private install --yes --download-only --no-install-recommends nginx-light redis-server "$postgres" busybox openssl > "$apt/log" 2>&1 ||
-    { cat "$apt/log" >&2; exit 1; }
+private install --yes --download-only --no-install-recommends \
+    nginx-light redis-server "$postgres" busybox openssl > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
 for package in "$apt"/archives/*.deb; do
     dpkg-deb --extract "$package" "$apt/root"
 done
@@ -53,7 +53,9 @@ for program in "$apt"/root/usr/sbin/nginx "$apt"/root/usr/bin/redis-server "$apt
     mv "$program" "$program.elf"
     cat > "$program" <<WRAPPER
 #!/bin/sh
-exec $judges/root${loader#"$apt/root"} --library-path $judges/root${libraries#"$apt/root"} --argv0 "\$0" $judges/root${program#"$apt/root"}.elf "\$@"
+root='$judges/root'
+exec "\$root${loader#"$apt/root"}" --library-path "\$root${libraries#"$apt/root"}" --argv0 "\$0" \\
+    "\$root${program#"$apt/root"}.elf" "\$@"
 WRAPPER
     chmod 755 "$program"
 done

@@ -44,7 +44,11 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "named": {"server_names": ["shop.example.com", "www.example.com"]},
     "slow": {"requests_per_second": 0.5, "burst": 1, "max_body_mib": 1},
     "TLS": {"certificate": "", "https_port": 443},
-    "TLS on another port": {"certificate": "", "server_names": ["shop.example.com"], "trusted_proxies": ["10.0.0.0/24"]},
+    "TLS on another port": {
+        "certificate": "",
+        "server_names": ["shop.example.com"],
+        "trusted_proxies": ["10.0.0.0/24"],
+    },
 }
 SYSTEM: System = changed(
     SHOP, routes=(*SHOP.routes, Route(path="/ws", app="api", websocket=True), Route(path="/a/b-c.d/", app="web"))
@@ -88,7 +92,7 @@ def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Pla
 
 def nginx_says(judges: Path, main: Path) -> str:
     """Its verdict; and it has read the routes, which a pattern that fits no file would leave out in silence."""
-    command = [judges / "usr/sbin/nginx", "-T", "-c", str(main), "-e", "stderr"]
+    command = [str(judges / "usr/sbin/nginx"), "-T", "-c", str(main), "-e", "stderr"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert "proxy_http_version 1.1;" in done.stdout or "test failed" in done.stderr, done.stderr
     return done.stderr
@@ -104,9 +108,7 @@ def test_nginx_accepts_every_kind_of_gateway_without_a_warning(judges: Path, gat
 def test_nginx_accepts_the_gateway_of_every_stack_file(judges: Path, path: Path, tmp_path: Path) -> None:
     configuration = read_stack_file(path)
     system = load_system(ROOT, configuration.settings.system or project_of(path))
-    deployment = plan(
-        system, configuration, ImageLock({}, "mark"), project=project_of(path), stack=stack_of(path)
-    )
+    deployment = plan(system, configuration, ImageLock({}, "mark"), project=project_of(path), stack=stack_of(path))
     assert "test is successful" in nginx_says(judges, placed(deployment, tmp_path).main)
 
 
@@ -143,10 +145,16 @@ def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("running")
     chain, key = certificate(judges, folder)
     ports = {port: free_port() for port in (HTTP, HTTPS, ALIVE, VERSION)}
-    entry = {"certificate": chain, "max_body_mib": 1, "requests_per_second": 0.1, "burst": 5, "https_port": ports[HTTPS]}
+    entry = {
+        "certificate": chain,
+        "max_body_mib": 1,
+        "requests_per_second": 0.1,
+        "burst": 5,
+        "https_port": ports[HTTPS],
+    }
     deployment = planned({"entry": entry, "secret_tls_key": key}, SYSTEM)
     main = placed(deployment, folder, key, ports).main
-    command = [judges / "usr/sbin/nginx", "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
+    command = [str(judges / "usr/sbin/nginx"), "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

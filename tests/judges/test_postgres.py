@@ -161,6 +161,9 @@ def test_another_database_of_the_same_server_is_closed_to_it(server: Server) -> 
     server.jobs(Postgres(database="reports"), 1, "reports-password")
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         server.login("shop_2", "second-password", "reports")
+    for database in ("postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            server.login("shop_2", "second-password", database)
     server.login("reports_1", "reports-password", "reports").close()
 
 

@@ -1,4 +1,4 @@
-"""The whole program for every stack file of the repository, under mocks. The outputs are what docs/outputs.md promises."""
+"""The whole program for every stack file of the repository, under mocks: outputs are as docs/outputs.md promises."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def run(stack_file: Path) -> Recording:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PULUMI_CONFIG", json.dumps(engine_form(values)))
         environment.setenv("GROUNDWORK_PROVIDERS", "simulated")
-        return record_program(
-            values, project=project_of(stack_file), stack=stack_of(stack_file), secret_keys=encrypted
-        )
+        return record_program(values, project=project_of(stack_file), stack=stack_of(stack_file), secret_keys=encrypted)
 
 
 def test_the_outputs_are_the_promised_ones(run: Recording) -> None:

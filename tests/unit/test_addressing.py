@@ -14,7 +14,9 @@ NAMES = st.sets(st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True), min_size=
 
 
 @given(RANGES, NAMES)
-def test_each_name_has_a_network_inside_the_range_and_apart_from_all_others(range_: IPv4Network, names: set[str]) -> None:
+def test_each_name_has_a_network_inside_the_range_and_apart_from_all_others(
+    range_: IPv4Network, names: set[str]
+) -> None:
     given_ = subnets(range_, "shop/dev", names)
     assert given_.keys() == names
     assert len(set(given_.values())) == len(names)

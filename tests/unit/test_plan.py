@@ -279,7 +279,10 @@ URLS: list[tuple[dict[str, Any], str]] = [
     ({"address": "0.0.0.0", "http_port": 80}, "http://127.0.0.1/"),
     ({"address": "10.0.1.5", "http_port": 80}, "http://10.0.1.5/"),
     ({"server_names": ["shop.example.com", "www.example.com"]}, "http://shop.example.com:8080/"),
-    ({"server_names": ["shop.example.com"], "certificate": CERTIFICATE, "https_port": 443}, "https://shop.example.com/"),
+    (
+        {"server_names": ["shop.example.com"], "certificate": CERTIFICATE, "https_port": 443},
+        "https://shop.example.com/",
+    ),
     ({"certificate": CERTIFICATE}, "https://127.0.0.1:8443/"),
 ]
 

@@ -187,7 +187,9 @@ def through_stack_file(values: dict[str, Any], folder: Path) -> Settings:
 
 def through_engine(values: dict[str, Any], _folder: Path) -> Settings:
     """PULUMI_CONFIG: a scalar is a string, whatever it was in the file; what has structure is JSON."""
-    text = {f"groundwork:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    text = {
+        f"groundwork:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+    }
     return read_engine_values(json.dumps(text), "test").settings
 
 
@@ -199,7 +201,9 @@ def named(mutation: Mutation) -> str:
     return f"{mutation.kind}-{'.'.join(map(str, mutation.path))}-{said}"
 
 
-JARGON = re.compile(r"pydantic|dictionary|tuple|instance of|Settings\b|Input|function-|validat|unable to|\[key\]|Traceback")
+JARGON = re.compile(
+    r"pydantic|dictionary|tuple|instance of|Settings\b|Input|function-|validat|unable to|\[key\]|Traceback"
+)
 
 
 def written(value: object) -> str:

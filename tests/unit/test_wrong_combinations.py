@@ -34,7 +34,7 @@ def refused_plan(values: dict[str, Any], system: System = SHOP, lock: ImageLock 
     return faults
 
 
-WRONG_PLANS = {
+WRONG_PLANS: dict[str, tuple[dict[str, Any], str]] = {
     "an app that the system does not have": (
         {"apps": {"aip": {"replicas": 2}}},
         "  1. groundwork:apps.aip: there is no app `aip`\n    did you mean `api`?",
@@ -63,7 +63,8 @@ WRONG_PLANS = {
     ),
     "a registry user without a password": (
         {"registry": {"prefix": "harbor.example.com/hub", "username": "deploy"}},
-        "  1. groundwork:secret_registry_password: is missing; registry.username is given, and a user needs a password\n"
+        "  1. groundwork:secret_registry_password: is missing; registry.username is given, and a user "
+        "needs a password\n"
         "    run `pulumi config set --secret groundwork:secret_registry_password`",
     ),
     "a registry password without a user": (
@@ -81,7 +82,8 @@ WRONG_PLANS = {
     "more memory during a release than the machine has": (
         {"target": {"memory_mib": 1024}},
         "  1. groundwork:target.memory_mib: the machine gives 1024 MiB, its containers need 1496 MiB while a release "
-        "is under way\n    give at least 1496, or lower memory_mib or replicas; the largest is postgres with 1 x 512 MiB",
+        "is under way\n    give at least 1496, or lower memory_mib or replicas; the largest is postgres with "
+        "1 x 512 MiB",
     ),
     "too few addresses for networks": (
         {"target": {"subnets": "10.0.0.0/24"}},
@@ -110,6 +112,11 @@ WRONG_PLANS = {
         {"apps": {"api": {"settings": {"DB": "{postgres.host"}}}},
         "  1. app api, setting DB: `{postgres.host` is no template: expected '}' before end of string\n"
         "    write a brace that is meant as such twice: {{ or }}",
+    ),
+    "a setting with a format": (
+        {"apps": {"api": {"settings": {"DB": "{postgres.port:>6}"}}}},
+        "  1. app api, setting DB: `{postgres.port:>6}` is no template: `postgres.port` is followed by a format, and values "
+        "are taken as they are\n",
     ),
     "a setting with an unknown secret": (
         {"apps": {"api": {"settings": {"KEY": "{secret.jwt}"}}}},
@@ -185,7 +192,10 @@ WRONG_FILES = {
     "broken YAML": ("config:\n  a: b: c\n", "Pulumi.test.yaml: is not YAML\n    mapping values are not allowed here"),
     "config is a list": ("config: [1]\n", "config: is not a mapping\n    write `config:` and below it lines such as"),
     "the file is a text": ("hello\n", "config: is not a mapping\n    write `config:` and below it lines such as"),
-    "config is misspelled": ("confg:\n  groundwork:entry: {}\n", "confg: is not read by anybody\n    did you mean `config`?"),
+    "config is misspelled": (
+        "confg:\n  groundwork:entry: {}\n",
+        "confg: is not read by anybody\n    did you mean `config`?",
+    ),
     "a key is there twice": (
         "config:\n  groundwork:apps:\n    api: {replicas: 1}\n    api: {replicas: 2}\n",
         'Pulumi.test.yaml: is not YAML\n    the key api is there twice in "<unicode string>", line 3, column 5',
@@ -240,9 +250,7 @@ WRONG_SYSTEMS = {
 
 
 @pytest.mark.parametrize("case", WRONG_SYSTEMS)
-def test_a_wrong_system_file_is_refused_as_readably(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_system_file_is_refused_as_readably(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import systems
 
     text, message = WRONG_SYSTEMS[case]

@@ -1,0 +1,181 @@
+"""The catalog: every entry keeps the contract, and its configuration fits the memory it is given."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundwork.catalog import BackingService, Sizing
+from groundwork.catalog.postgres import Postgres, configuration, volume_path
+from groundwork.catalog.redis import Redis
+from groundwork.scripts import JOB
+from groundwork.workload import Image, Resources, SecretRef
+from tests.sample import ROOT
+
+IMAGE = Image(reference="x:1", digest=f"sha256:{'0' * 64}", origin="simulated")
+SERVICES: dict[str, BackingService] = {"postgres": Postgres(database="shop"), "redis": Redis()}
+PER_CONNECTION_MIB = 5
+
+
+def sizing(service: BackingService, generation: int = 1, memory_mib: int = 512, version: str | None = None) -> Sizing:
+    return Sizing(
+        image=IMAGE,
+        version=version or service.default_version,
+        resources=Resources(memory_mib=memory_mib, cpus=1),
+        generation=generation,
+    )
+
+
+def megabytes(text: str, name: str) -> float:
+    """The value of a parameter in MiB, whatever unit it is written in."""
+    found = re.search(rf"^{name} = (\d+)(kB|MB)$", text, flags=re.MULTILINE)
+    assert found, f"{name} is missing"
+    return int(found[1]) / (1024 if found[2] == "kB" else 1)
+
+
+def number(text: str, name: str) -> int:
+    found = re.search(rf"^{name} = (\d+)$", text, flags=re.MULTILINE)
+    assert found, f"{name} is missing"
+    return int(found[1])
+
+
+def test_every_file_of_the_catalog_is_tested_here() -> None:
+    files = {path.stem for path in (ROOT / "groundwork" / "catalog").glob("*.py")}
+    assert files - {"__init__", "backing_service"} == SERVICES.keys()
+
+
+@given(st.integers(Postgres.minimum_memory_mib, 1_048_576), st.floats(0.05, 128))
+def test_postgres_fits_its_memory_however_much_it_has(memory_mib: int, cpus: float) -> None:
+    text = configuration(Resources(memory_mib=memory_mib, cpus=cpus))
+    buffers, connections = megabytes(text, "shared_buffers"), number(text, "max_connections")
+    assert buffers + connections * PER_CONNECTION_MIB <= memory_mib
+    assert buffers + 3 * connections * megabytes(text, "work_mem") <= memory_mib
+    assert 20 <= connections <= 400
+    assert megabytes(text, "work_mem") >= 1
+    assert buffers >= 32
+    assert megabytes(text, "maintenance_work_mem") <= max(16, memory_mib / 16) <= memory_mib / 4
+    assert megabytes(text, "min_wal_size") < megabytes(text, "max_wal_size")
+    assert number(text, "max_parallel_workers") <= number(text, "max_worker_processes")
+
+
+@given(st.integers(Postgres.minimum_memory_mib, 65_536), st.integers(1, 4096))
+def test_more_memory_is_never_less_of_anything(memory_mib: int, more: int) -> None:
+    small, large = (configuration(Resources(memory_mib=one, cpus=1)) for one in (memory_mib, memory_mib + more))
+    assert megabytes(small, "shared_buffers") <= megabytes(large, "shared_buffers")
+    assert number(small, "max_connections") <= number(large, "max_connections")
+
+
+@given(st.integers(Redis.minimum_memory_mib, 1_048_576))
+def test_redis_leaves_room_for_the_copy_of_a_rewrite(memory_mib: int) -> None:
+    found = re.search(
+        r"^maxmemory (\d+)mb$", Redis().configuration(Resources(memory_mib=memory_mib, cpus=1)), re.MULTILINE
+    )
+    assert found and 0 < int(found[1]) <= 0.6 * memory_mib
+    assert memory_mib - int(found[1]) >= 8, "what Redis itself takes"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_default_version_and_memory_are_among_those_allowed(name: str) -> None:
+    service = SERVICES[name]
+    assert service.default_version in service.versions
+    assert service.default_resources.memory_mib >= service.minimum_memory_mib
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_version_names_an_image_of_that_version(name: str) -> None:
+    for version, image in SERVICES[name].versions.items():
+        assert image.endswith(f":{version}")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_runs_unprivileged_with_data_on_a_volume(name: str) -> None:
+    service = SERVICES[name]
+    workload = service.workload(sizing(service))
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", workload.user)
+    assert workload.role == "service" and workload.strategy == "recreate", "never two on one volume"
+    assert len(workload.volumes) == 1 and not workload.published
+    assert workload.port == service.port and workload.probes and workload.grace_seconds >= 30
+    assert service.admin_password in workload.secrets
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_first_generation_ends_nobody_and_each_next_one_ends_its_predecessor(name: str) -> None:
+    service = SERVICES[name]
+    create, retire = service.jobs(sizing(service))
+    assert retire is None
+    user = service.credentials(sizing(service)).username
+    assert user in create.command[-1]
+    for generation in (2, 3, 9999):
+        create, retire = service.jobs(sizing(service, generation))
+        assert retire
+        account = service.account
+        assert f"{account}_{generation}" in create.command[-1]
+        assert f"{account}_{generation - 1}" in retire.command[-1]
+        assert not re.search(rf"{account}_{generation}\b", retire.command[-1]), "it never ends the present one"
+        assert create.after == (service.name,) and retire.after == ("gateway",)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_rotation_changes_the_apps_credentials_and_not_the_service(name: str) -> None:
+    service = SERVICES[name]
+    first, second = sizing(service), sizing(service, 2)
+    assert service.workload(first).release == service.workload(second).release
+    one, two = service.connection(first), service.connection(second)
+    assert {key for key in one if one[key] != two[key]} == {"username", "password"}
+    assert one["password"] == SecretRef(owner=name, name="password", generation="1")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_keys_of_a_connection_are_told_without_an_environment(name: str) -> None:
+    service = SERVICES[name]
+    assert service.connection_keys() == set(service.connection(sizing(service, 3, 1024)))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_password_is_in_a_command_an_environment_or_a_plain_file(name: str) -> None:
+    service = SERVICES[name]
+    for workload in (service.workload(sizing(service)), *filter(None, service.jobs(sizing(service, 2)))):
+        assert not [value for value in workload.env.values() if not isinstance(value, str)]
+        secret = [file for file in workload.files if not isinstance(file.content, str)]
+        assert secret and all(file.name.startswith("secrets/") for file in secret)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_job_stays_longer_than_what_it_leaves_running(name: str) -> None:
+    """Its container ends with its last sleep, and everything in it."""
+    (stays,) = re.findall(r"exec sleep (\d+)", JOB)
+    for workload in filter(None, SERVICES[name].jobs(sizing(SERVICES[name], 2))):
+        assert all(int(left) + 10 <= int(stays) for left in re.findall(r"sleep (\d+)", workload.command[-1]))
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [("14", "/var/lib/postgresql/data"), ("17", "/var/lib/postgresql/data"), ("18", "/var/lib/postgresql")],
+)
+def test_the_volume_is_where_the_image_of_that_version_declares_it(version: str, path: str) -> None:
+    service = Postgres(database="shop")
+    assert volume_path(version) == path
+    workload = service.workload(sizing(service, version=version))
+    assert workload.volumes[0].path == path
+    assert str(workload.env["PGDATA"]).startswith(f"{path}/")
+
+
+def test_extensions_are_made_by_the_administrator_in_the_apps_database() -> None:
+    service = Postgres(database="shop", extensions=("vector", "pg_trgm"))
+    create, _ = service.jobs(sizing(service))
+    script = create.command[-1]
+    after = script[script.index('\\connect "shop"') :]
+    assert 'CREATE EXTENSION IF NOT EXISTS "vector";\nCREATE EXTENSION IF NOT EXISTS "pg_trgm";' in after
+
+
+def test_whatever_holds_work_keeps_it_unless_the_system_says_it_is_a_cache() -> None:
+    resources = Resources(memory_mib=128, cpus=1)
+    queue, cache = (
+        Redis().configuration(resources),
+        Redis(durable=False, eviction="allkeys-lru").configuration(resources),
+    )
+    assert "appendonly yes" in queue and "maxmemory-policy noeviction" in queue
+    assert "appendonly no" in cache and 'save ""' in cache and "maxmemory-policy allkeys-lru" in cache
