@@ -234,7 +234,7 @@ def card_of(workload: Workload) -> Card:
         lines.insert(0, clip(image.reference))
         lines += [clip(f"data: {volume.name}") for volume in workload.volumes if workload.role == "service"]
     said = f"{workload.name} ({workload.role})\n{image.reference}\n{image.digest} ({image.origin})"
-    whole = f"{said}\nrelease {workload.release}, user {workload.user}"
+    whole = f"{said}\nuser {workload.user}"
     return replace(blank(workload.role, workload.name, tuple(lines), whole, CARD), copies=min(workload.replicas, 3))
 
 
