@@ -38,7 +38,7 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
     services = [with_scripts(service.workload(sizings[service.name])) for service in system.services]
     jobs = [service.jobs(sizings[service.name]) for service in system.services]
     variables = {
-        **{service.name: service.connection(sizings[service.name]) for service in system.services},
+        **{service.name: service.connection(sizings[service.name].generation) for service in system.services},
         "secret": {ref.name: ref for ref in secrets},
     }
     bare = [workload_of(app, settings, images[app.name], variables) for app in system.apps]
@@ -137,7 +137,7 @@ def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fau
 
 def template_misfits(app: App, system: System, chosen: AppSettings) -> Iterator[Fault]:
     """Placeholders that name a service the app does not use, or a secret that the system does not have."""
-    services = {service.name: service.connection_keys() for service in system.services}
+    services = {service.name: service.connection(generation=1).keys() for service in system.services}
     secrets = {*system.generated_secrets, *system.required_secrets}
     for name, template in (app.settings | chosen.settings).items():
         where = f"app {app.name}, setting {name}"

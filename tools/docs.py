@@ -149,7 +149,7 @@ def _entry_section(entry: type[BackingService]) -> str:
         ("Process runs as", f"user `{entry.user}`"),
         ("Default limits", f"{size.memory_mib} MiB, {size.cpus:g} CPU"),
         ("Least memory", f"{entry.minimum_memory_mib} MiB"),
-        ("Templates", ", ".join(f"`{{{sample.name}.{key}}}`" for key in sorted(sample.connection_keys()))),
+        ("Templates", ", ".join(f"`{{{sample.name}.{key}}}`" for key in sorted(sample.connection(generation=1)))),
     )
     facts_table = markdown_table(("", entry.__name__), iter(facts))
     keys_table = markdown_table(COLUMNS, rows_of(schema, schema))

@@ -64,22 +64,25 @@ class BackingService(Model, ABC):
         """The service itself, configured from its limits."""
 
     @abstractmethod
-    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
-        """Shell commands for a job beside the service: one that makes this generation's user, able to run again,
-        and one that ends its predecessor after the apps have changed over (None in the first generation)."""
+    def create_account(self, username: str) -> str:
+        """Shell for a job beside the service: makes the user with the password in PASSWORD. Safe to repeat."""
 
     @abstractmethod
-    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
-        """What templates may name behind `<service>.`: host, port, username, password and what else there is."""
+    def retire_account(self, username: str) -> str:
+        """Shell for a job beside the service: ends the user, now that the apps have another one."""
 
-    def connection_keys(self) -> frozenset[str]:
-        """The keys of `connection`; they are the same for every environment."""
-        image = Image(reference="", digest="", origin="simulated")
-        sizing = Sizing(image=image, version=self.default_version, resources=self.default_resources, generation=1)
-        return frozenset(self.connection(sizing))
+    def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
+        """What templates may name behind `<service>.`; subclasses add to it."""
+        credentials = self.credentials(generation)
+        return {
+            "host": self.name,
+            "port": str(self.port),
+            "username": credentials.username,
+            "password": credentials.password,
+        }
 
-    def credentials(self, sizing: Sizing) -> Credentials:
-        return Credentials(owner=self.name, account=self.account, generation=sizing.generation)
+    def credentials(self, generation: int) -> Credentials:
+        return Credentials(owner=self.name, account=self.account, generation=generation)
 
     @property
     def account(self) -> str:
@@ -88,7 +91,7 @@ class BackingService(Model, ABC):
 
     @property
     def admin_password(self) -> SecretRef:
-        """For the service itself and its account jobs; no app ever sees it. Fixed, since it is in the volume."""
+        """For the service itself and its account jobs; no app ever sees it."""
         return SecretRef(owner=self.name, name="admin_password", generation="1")
 
     def admin_file(self) -> File:
@@ -96,12 +99,14 @@ class BackingService(Model, ABC):
 
     def jobs(self, sizing: Sizing) -> tuple[Workload, Workload | None]:
         """The account jobs as workloads: before the apps, and after the switch to them."""
-        create, retire = self.account_jobs(sizing)
-        before = self._job("accounts", create, sizing, after=(self.name,))
-        return before, self._job("retire", retire, sizing, after=("gateway",)) if retire else None
+        credentials = self.credentials(sizing.generation)
+        create = self._job("accounts", self.create_account(credentials.username), sizing, after=(self.name,))
+        if credentials.predecessor is None:
+            return create, None
+        return create, self._job("retire", self.retire_account(credentials.predecessor), sizing, after=("gateway",))
 
     def _job(self, purpose: str, command: str, sizing: Sizing, after: tuple[str, ...]) -> Workload:
-        password = File(name="secrets/password", content=Template((self.credentials(sizing).password,)))
+        password = File(name="secrets/password", content=Template((self.credentials(sizing.generation).password,)))
         return Workload(
             name=f"{self.name}-{purpose}",
             role="job",

@@ -117,24 +117,16 @@ class Postgres(BackingService):
             grace_seconds=60,
         )
 
-    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
-        credentials = self.credentials(sizing)
+    def create_account(self, username: str) -> str:
         extensions = "\n".join(f'CREATE EXTENSION IF NOT EXISTS "{name}";' for name in self.extensions)
         names = {"admin": ADMIN_PASSWORD, "password": PASSWORD, "host": self.name, "owner": self.database}
-        create = CREATE.format(**names, user=credentials.username, extensions=extensions)
-        if credentials.predecessor is None:
-            return create, None
-        return create, RETIRE.format(**names, user=credentials.predecessor)
+        return CREATE.format(**names, user=username, extensions=extensions)
 
-    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
-        credentials = self.credentials(sizing)
-        return {
-            "host": self.name,
-            "port": str(self.port),
-            "database": self.database,
-            "username": credentials.username,
-            "password": credentials.password,
-        }
+    def retire_account(self, username: str) -> str:
+        return RETIRE.format(admin=ADMIN_PASSWORD, host=self.name, user=username)
+
+    def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
+        return {**super().connection(generation), "database": self.database}
 
 
 def volume_path(version: str) -> str:

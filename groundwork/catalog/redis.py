@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from ..model import Name
-from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
+from ..workload import FILES, Exec, File, Probes, Resources, Volume, Workload
 from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
 
 START = f"""\
@@ -104,19 +104,8 @@ databases 16
 loglevel notice
 """
 
-    def account_jobs(self, sizing: Sizing) -> tuple[str, str | None]:
-        credentials = self.credentials(sizing)
-        names = {"admin": ADMIN_PASSWORD, "password": PASSWORD, "host": self.name}
-        create = CREATE.format(**names, user=credentials.username)
-        if credentials.predecessor is None:
-            return create, None
-        return create, RETIRE.format(**names, user=credentials.predecessor)
+    def create_account(self, username: str) -> str:
+        return CREATE.format(admin=ADMIN_PASSWORD, password=PASSWORD, host=self.name, user=username)
 
-    def connection(self, sizing: Sizing) -> Mapping[str, str | SecretRef]:
-        credentials = self.credentials(sizing)
-        return {
-            "host": self.name,
-            "port": str(self.port),
-            "username": credentials.username,
-            "password": credentials.password,
-        }
+    def retire_account(self, username: str) -> str:
+        return RETIRE.format(admin=ADMIN_PASSWORD, host=self.name, user=username)

@@ -40,17 +40,6 @@ HARDENED: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"not run: no Docker engine answers ({error})")
-    yield client
-    client.close()
-
-
 def built(engine: docker.DockerClient, name: str) -> str:
     """Builds images/<name> and returns its id; pip's settings of the caller go along as build arguments."""
     arguments = {key: os.environ[key] for key in ("PIP_INDEX_URL", "PIP_TRUSTED_HOST") if key in os.environ}
@@ -206,9 +195,7 @@ def test_the_release_job_can_run_again(stack: Stack, app: Container) -> None:
 
 def test_the_release_job_fails_on_a_wrong_password(stack: Stack) -> None:
     wrong = {**HARDENED, "environment": {"DATABASE_URL": "postgresql://app:not-it@postgres:5432/app"}}
-    status, said = stack.host.run(
-        stack.image, "migrate-wrong", command=["python", "-m", "probe.migrate"], **wrong
-    )
+    status, said = stack.host.run(stack.image, "migrate-wrong", command=["python", "-m", "probe.migrate"], **wrong)
     assert status == 1
     assert re.fullmatch(r"migrate: OperationalError: .*password authentication failed.*\n", said)
     assert "not-it" not in said

@@ -106,7 +106,7 @@ def test_the_first_generation_ends_nobody_and_each_next_one_ends_its_predecessor
     service = SERVICES[name]
     create, retire = service.jobs(sizing(service))
     assert retire is None
-    user = service.credentials(sizing(service)).username
+    user = service.credentials(1).username
     assert user in create.command[-1]
     for generation in (2, 3, 9999):
         create, retire = service.jobs(sizing(service, generation))
@@ -123,15 +123,9 @@ def test_a_rotation_changes_the_apps_credentials_and_not_the_service(name: str) 
     service = SERVICES[name]
     first, second = sizing(service), sizing(service, 2)
     assert service.workload(first).release == service.workload(second).release
-    one, two = service.connection(first), service.connection(second)
+    one, two = service.connection(1), service.connection(2)
     assert {key for key in one if one[key] != two[key]} == {"username", "password"}
     assert one["password"] == SecretRef(owner=name, name="password", generation="1")
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_the_keys_of_a_connection_are_told_without_an_environment(name: str) -> None:
-    service = SERVICES[name]
-    assert service.connection_keys() == set(service.connection(sizing(service, 3, 1024)))
 
 
 @pytest.mark.parametrize("name", SERVICES)

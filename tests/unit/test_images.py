@@ -62,7 +62,9 @@ def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
     assert read_lock(tmp_path, "mark") == ImageLock({}, "mark")
 
 
-@pytest.mark.parametrize("text", ["[a]", "a: latest", f"a: registry {ONE}", "a: sha256:12", "a: {b: c}", "<<<<<<< HEAD\na: [\n"])
+@pytest.mark.parametrize(
+    "text", ["[a]", "a: latest", f"a: registry {ONE}", "a: sha256:12", "a: {b: c}", "<<<<<<< HEAD\na: [\n"]
+)
 def test_a_lock_with_anything_but_digests_is_refused_as_readably(text: str, tmp_path: Path) -> None:
     (tmp_path / "images.lock").write_text(text)
     with pytest.raises(FaultsError, match="an entry is no digest\n    run `make lock`, which writes this file"):

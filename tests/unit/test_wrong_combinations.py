@@ -115,8 +115,8 @@ WRONG_PLANS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a setting with a format": (
         {"apps": {"api": {"settings": {"DB": "{postgres.port:>6}"}}}},
-        "  1. app api, setting DB: `{postgres.port:>6}` is no template: `postgres.port` is followed by a format, and values "
-        "are taken as they are\n    write a brace that is meant as such twice: {{ or }}",
+        "  1. app api, setting DB: `{postgres.port:>6}` is no template: `postgres.port` is followed by a format, and "
+        "values are taken as they are\n    write a brace that is meant as such twice: {{ or }}",
     ),
     "a setting with an unknown secret": (
         {"apps": {"api": {"settings": {"KEY": "{secret.jwt}"}}}},
