@@ -13,7 +13,7 @@ import pulumi_docker as docker
 from groundwork.deployment import Deployment, Network
 from groundwork.images import repository_of
 from groundwork.scripts import JOB_PROBE, reload_script
-from groundwork.workload import FILES, File, Image, Reload, Workload, digest_of
+from groundwork.workload import FILES, File, Image, Probes, Reload, Workload, digest_of
 
 from .container_log import last_lines
 from .credentials import Credentials
@@ -24,8 +24,8 @@ changes by replacement (its Update passes on memory, restart and block i/o limit
 LOG_ROTATION = {"max-size": "10m", "max-file": "5"}
 CPU_PERIOD = 100_000
 """Microseconds; the engine's own default."""
-TAKING_SECONDS = 15
-"""Time to pull nothing but start and probe once, on top of what a workload asks for itself."""
+CREATE_SECONDS = 15
+"""To make a container and probe it once, on top of the time that its workload asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,12 @@ class DockerStack(pulumi.ComponentResource):
         self.register_outputs({"containers": self.containers})
 
     def _options(
-        self, *, after: Sequence[pulumi.Resource] = (), replaced: bool = False, keep: bool = False
+        self,
+        *,
+        after: Sequence[pulumi.Resource] = (),
+        replaced: bool = False,
+        keep: bool = False,
+        ignored: Sequence[str] = (),
     ) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
             parent=self,
@@ -81,6 +86,7 @@ class DockerStack(pulumi.ComponentResource):
             hooks=self._hooks if replaced else None,
             # Data is never deleted with the stack that made it, unless its settings say so.
             retain_on_delete=keep,
+            ignore_changes=list(ignored),
         )
 
     def _labels(self, of: Workload | None = None) -> list[tuple[str, str]]:
@@ -154,7 +160,8 @@ class DockerStack(pulumi.ComponentResource):
                 for file in files
             ],
             labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels()],
-            opts=self._options(replaced=True),
+            # Any image will do to carry files in: a new one is no reason to carry them again.
+            opts=self._options(replaced=True, ignored=["image"]),
         )
         return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=FILES, read_only=True), loader
 
@@ -210,9 +217,9 @@ class DockerStack(pulumi.ComponentResource):
                 docker.ContainerPortArgs(internal=port.target, external=port.port, ip=port.address)
                 for port in workload.published
             ],
-            healthcheck=healthcheck(workload),
+            healthcheck=healthcheck(workload.probes),
             wait=True,
-            wait_timeout=workload.timeout_seconds + TAKING_SECONDS,
+            wait_timeout=workload.timeout_seconds + CREATE_SECONDS,
             must_run=not job,
             restart="no" if job else "unless-stopped",
             opts=self._options(after=after, replaced=True),
@@ -240,11 +247,9 @@ class DockerStack(pulumi.ComponentResource):
             ],
             network_mode=inside,
             pid_mode=inside,
-            healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD-SHELL", JOB_PROBE], interval="1s", timeout="5s", retries=3, start_period="0s"
-            ),
+            healthcheck=healthcheck(None),
             wait=True,
-            wait_timeout=reload.settle_seconds + 2 * TAKING_SECONDS,
+            wait_timeout=reload.settle_seconds + 2 * CREATE_SECONDS,
             must_run=False,
             restart="no",
             opts=self._options(after=[running, loader, *after], replaced=True),
@@ -292,9 +297,8 @@ def is_reached(workload: Workload, network: Network) -> bool:
     return network.name == workload.name or (network.name == "edge" and workload.role == "app")
 
 
-def healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs:
+def healthcheck(probes: Probes | None) -> docker.ContainerHealthcheckArgs:
     """The engine's one probe: a job's mark, or the script that reports readiness and acts on liveness."""
-    probes = workload.probes
     if probes is None:
         return docker.ContainerHealthcheckArgs(
             tests=["CMD-SHELL", JOB_PROBE], interval="1s", timeout="5s", retries=3, start_period="0s"
