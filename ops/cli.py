@@ -39,7 +39,7 @@ def plan(
     ] = False,
 ) -> None:
     """What the stack runs, as a table and a picture, without an engine."""
-    from groundwork.document import document
+    from groundwork.views.document import document
     from ops import plan_table
 
     opened = open_stack(stack, system)
@@ -61,7 +61,7 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="File for the Markdown; standard output without it.")] = None,
 ) -> None:
     """What a change does to every stack, as a pull request's comment. Exit code 1 where it breaks one."""
-    from groundwork.review import review
+    from groundwork.views.review import review
     from ops.comparison import compare_checkouts
 
     comparisons = compare_checkouts(base.resolve(), head.resolve(), stack)

@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from groundwork.review import Comparison, Side
+from groundwork.views.review import Comparison, Side
 from tools.engine.checkout import Checkout, UserError
 
 TIMEOUT_SECONDS = 60

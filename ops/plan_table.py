@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from groundwork.deployment import Deployment
-from groundwork.document import secret_name, short, source_of
-from groundwork.draw import mermaid, svg
+from groundwork.views.document import secret_name, short, source_of
+from groundwork.views.draw import mermaid, svg
 from groundwork.workload import Workload
 
 HEADINGS = ("Workload", "Role", "Image", "MiB", "CPU", "Port", "Uses", "Reached by", "Release")

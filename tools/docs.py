@@ -15,12 +15,12 @@ from typing import Any
 
 from groundwork import catalog
 from groundwork.catalog import BackingService
-from groundwork.draw import svg
 from groundwork.images import ImageLock
 from groundwork.plan import plan
 from groundwork.schema import stack_file_schema
 from groundwork.stack_file import read_stack_file
 from groundwork.system import System, load_system
+from groundwork.views.draw import svg
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

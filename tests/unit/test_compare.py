@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from groundwork.compare import Change, difference, impact_of
 from groundwork.deployment import Deployment
-from groundwork.document import document
-from groundwork.review import LONGEST, MARKER, Comparison, Side, review
 from groundwork.system import Route
+from groundwork.views.compare import Change, difference, impact_of
+from groundwork.views.document import document
+from groundwork.views.review import LONGEST, MARKER, Comparison, Side, review
 from tests.sample import API, CERTIFICATE, SHOP, changed, locked, planned
 
 

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from groundwork.deployment import Deployment
-from groundwork.draw import mermaid, svg
-from groundwork.layout import Box, arrange
 from groundwork.plan import plan
 from groundwork.stack_file import read_stack_file
 from groundwork.system import App, load_system
+from groundwork.views.draw import mermaid, svg
+from groundwork.views.layout import Box, arrange
 from tests.sample import API, MARK, ROOT, SHOP, WEB, changed, planned
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from groundwork.document import document
-from groundwork.review import review
+from groundwork.views.document import document
+from groundwork.views.review import review
 from groundwork.workload import SecretRef
 from ops.checkout import digest_of_folder, lock_of_commit, lock_of_machine, open_stack
 from ops.comparison import compare_checkouts, read_side

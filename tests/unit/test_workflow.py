@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from groundwork.review import MARKER
+from groundwork.views.review import MARKER
 from tests.sample import ROOT
 
 TEXT = (ROOT / ".github/workflows/preview.yml").read_text()

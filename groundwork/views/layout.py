@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .deployment import Deployment, Network
-from .workload import Workload
+from ..deployment import Deployment, Network
+from ..workload import Workload
 
 MARGIN, PAD, GAP = 28, 18, 20
 TITLE, AREA_TITLE, LEGEND = 78, 40, 80

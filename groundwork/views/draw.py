@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from .deployment import Deployment
+from ..deployment import Deployment
+from ..workload import Workload
 from .layout import FOOT, HEAD, LEGEND, LINE, MARGIN, Area, Card, Picture, Wire, arrange, service_of
-from .workload import Workload
 
 TINTS = ("#3b82f6", "#0d9488", "#8b5cf6", "#d97706", "#db2777", "#65a30d", "#0891b2", "#e11d48")
 ROLES = {"gateway": "#3b82f6", "app": "#16a34a", "service": "#8b5cf6", "job": "#94a3b8", "outside": "#64748b"}

@@ -1,6 +1,6 @@
 """What changes from one Deployment to the next, in people's words, and what that means while the system runs.
 
-Both sides come as data (`groundwork.document`), since each is what its own checkout's code says.
+Both sides come as data (`groundwork.views.document`), since each is what its own checkout's code says.
 """
 
 from __future__ import annotations

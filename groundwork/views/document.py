@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .deployment import Deployment, Network
-from .workload import Exec, File, HttpGet, Probes, SecretRef, Value, Workload
+from ..deployment import Deployment, Network
+from ..workload import Exec, File, HttpGet, Probes, SecretRef, Value, Workload
 
 Data = dict[str, Any]
 """What `json.dumps` takes."""
