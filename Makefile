@@ -23,7 +23,7 @@ CODE := $(wildcard __main__.py groundwork components sim ops tools policy images
 .PHONY: help up preview down plan env pulumi test test-fast lint lock requirements clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  Variables: STACK=$(STACK)  SYSTEM=$(SYSTEM) (a folder of systems/)  PROVIDERS=real|simulated  ARGS=…"
 
 up: $(BASE) ## bring the stack up and show what runs where

@@ -19,7 +19,7 @@ simulated = os.environ.get("GROUNDWORK_PROVIDERS") == "simulated"
 try:
     configuration = read_engine_values(os.environ.get("PULUMI_CONFIG", "{}"), stack)
     system = load_system(ROOT, configuration.settings.system or project)
-    lock = read_lock(ROOT, missing="mark" if simulated else "refuse")
+    lock = read_lock(ROOT, missing="mark", local=False) if simulated else read_lock(ROOT, missing="refuse")
     deployment = plan(system, configuration, lock, project=project, stack=stack)
 except FaultsError as error:
     raise pulumi.RunError(str(error)) from None

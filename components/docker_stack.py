@@ -111,7 +111,7 @@ class DockerStack(pulumi.ComponentResource):
 
     def _image(self, image: Image) -> pulumi.Input[str]:
         """The engine's name for an image that can't change; one from a registry is pulled once."""
-        if image.origin == "local":
+        if image.origin in ("local", "sources"):
             return image.digest
         if image not in self._images:
             repository = repository_of(image.reference)

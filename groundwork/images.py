@@ -15,6 +15,8 @@ from .faults import Fault, FaultsError
 from .workload import Image
 
 DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+BUILD = "build:"
+"""Begins the reference of an image that is built from a folder of `images/`."""
 LOCK = "images.lock"
 """Committed: digests of registry images. Beside it `.groundwork/images.lock` holds what only this engine has."""
 
@@ -23,7 +25,7 @@ def with_prefix(reference: str, prefix: str | None) -> str:
     """`nginx:1.30` behind the mirror `harbor.example.com/hub` is `harbor.example.com/hub/library/nginx:1.30`."""
     host = reference.split("/")[0]
     names_registry = "/" in reference and ("." in host or ":" in host or host == "localhost")
-    if prefix is None or names_registry or reference.startswith("build:"):
+    if prefix is None or names_registry or reference.startswith(BUILD):
         return reference
     return f"{prefix}/{reference if '/' in reference else f'library/{reference}'}"
 
@@ -36,10 +38,12 @@ def repository_of(reference: str) -> str:
 
 @dataclass(frozen=True)
 class ImageLock:
-    """Images by reference. A missing one is refused, or marked as simulated (pictures and simulated runs)."""
+    """Images by reference. A missing one is refused, or marked: as its sources where it is built below `root`, else as
+    simulated (pictures and simulated runs)."""
 
     images: Mapping[str, Image]
     missing: Literal["refuse", "mark"]
+    root: Path | None = None
 
     def resolve(self, reference: str) -> Image:
         """The image behind `reference`; LookupError when the lock lacks it and refuses."""
@@ -48,16 +52,31 @@ class ImageLock:
             return Image(reference=name, digest=digest, origin="registry")
         if reference in self.images:
             return self.images[reference]
-        if self.missing == "mark":
-            made = hashlib.sha256(reference.encode()).hexdigest()
-            return Image(reference=reference, digest=f"sha256:{made}", origin="simulated")
-        raise LookupError(reference)
+        if self.missing == "refuse":
+            raise LookupError(reference)
+        if reference.startswith(BUILD) and self.root:
+            sources = digest_of_folder(self.root / "images" / reference.removeprefix(BUILD))
+            return Image(reference=reference, digest=sources, origin="sources")
+        made = hashlib.sha256(reference.encode()).hexdigest()
+        return Image(reference=reference, digest=f"sha256:{made}", origin="simulated")
 
 
-def read_lock(root: Path, missing: Literal["refuse", "mark"]) -> ImageLock:
-    """The committed lock of the checkout at `root`, over it what this machine's engine has."""
+def digest_of_folder(folder: Path) -> str:
+    """`sha256:…` over the names and contents of all files below `folder`, compiled ones excepted."""
+    total = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            total.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def read_lock(root: Path, missing: Literal["refuse", "mark"], *, local: bool = True) -> ImageLock:
+    """The committed lock of the checkout at `root`; with `local`, over it what this machine's engine has."""
     images: dict[str, Image] = {}
-    origins: dict[Path, Literal["registry", "local"]] = {root / LOCK: "registry", root / ".groundwork" / LOCK: "local"}
+    origins: dict[Path, Literal["registry", "local"]] = {root / LOCK: "registry"}
+    if local:
+        origins[root / ".groundwork" / LOCK] = "local"
     for path, origin in origins.items():
         try:
             digests = yaml.safe_load(path.read_text()) or {} if path.exists() else {}
@@ -67,4 +86,4 @@ def read_lock(root: Path, missing: Literal["refuse", "mark"]) -> ImageLock:
             fault = Fault(path.name, "an entry is no digest", "run `make lock`, which writes this file")
             raise FaultsError(str(path), [fault])
         images |= {name: Image(reference=name, digest=digest, origin=origin) for name, digest in digests.items()}
-    return ImageLock(images, missing)
+    return ImageLock(images, missing, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -117,13 +118,24 @@ def load_system(root: Path, name: str) -> System:
     known = {file.parent.name for file in (root / "systems").glob("*/system.py")}
     where = f"systems/{name}/system.py"
     if name not in known:
-        raise FaultsError(where, [Fault("groundwork:system", f"there is no system `{name}`", nearest(name, known))])
+        fault = Fault("groundwork:system", f"there is no system `{name}`", nearest(name, known))
+        raise FaultsError("The stack", [fault])
     try:
-        system = importlib.import_module(f"systems.{name}.system").SYSTEM
+        system = vars(importlib.import_module(f"systems.{name}.system")).get("SYSTEM")
     except ValidationError as error:
         raise FaultsError(where, model_faults(error, model_named(error.title), error.title)) from None
-    except AttributeError:
-        raise FaultsError(where, [Fault("SYSTEM", "is missing", "end the file with `SYSTEM = System(…)`")]) from None
+    except SyntaxError as error:
+        raise FaultsError(where, [Fault(f"line {error.lineno}", str(error.msg), "it is a Python file")]) from None
+    except Exception as error:
+        raise FaultsError(where, [own_mistake(error, root / where)]) from None
     if not isinstance(system, System):
-        raise FaultsError(where, [Fault("SYSTEM", "is no System", "write `SYSTEM = System(…)`")])
+        what = "is missing" if system is None else "is no System"
+        raise FaultsError(where, [Fault("SYSTEM", what, "end the file with `SYSTEM = System(…)`")])
     return system
+
+
+def own_mistake(error: Exception, path: Path) -> Fault:
+    """Python's words for an error in a system file, at the last line of that file that led there."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    where = f"line {lines[-1]}" if lines else "the file"
+    return Fault(where, f"{type(error).__name__}: {error}", "it is a Python file, and ends with `SYSTEM = System(…)`")

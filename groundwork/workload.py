@@ -46,12 +46,13 @@ class Image:
     """An image that can no longer change: `reference` for people, `digest` (`sha256:…`) for the target.
 
     `origin` says where the digest comes from: `registry` (repository@digest), `local` (an image id of the engine),
+    `sources` (of what is to be built in this checkout, where no engine has built it),
     `simulated` (made from the reference, only in simulated runs and pictures).
     """
 
     reference: str
     digest: str
-    origin: Literal["registry", "local", "simulated"]
+    origin: Literal["registry", "local", "sources", "simulated"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from groundwork.images import ImageLock, read_lock
 from groundwork.plan import image_references, misfits, plan
 from groundwork.stack_file import Configuration, read_stack_file
 from groundwork.system import System, load_system
-from groundwork.workload import Image
 from tools.engine.checkout import Checkout, Project
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD = "build:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +56,8 @@ def lock_of_machine(root: Path = ROOT) -> ImageLock:
     return read_lock(root, missing="mark")
 
 
-def lock_of_commit(stack: Stack, root: Path = ROOT) -> ImageLock:
-    """What the commit alone says, for comparing it with another one.
+def lock_of_commit(root: Path = ROOT) -> ImageLock:
+    """What the commit alone says, for comparing it with another one: nothing that only this machine's engine has,
+    and images that are built here stand for their sources."""
+    return read_lock(root, missing="mark", local=False)
 
-    It has nothing that only this machine's engine knows; images that are built here stand for their sources.
-    """
-    locked = read_lock(root, missing="mark").images
-    images = {reference: image for reference, image in locked.items() if image.origin == "registry"}
-    for reference in stack.images().values():
-        if reference.startswith(BUILD):
-            digest = digest_of_folder(root / "images" / reference.removeprefix(BUILD))
-            images[reference] = Image(reference=reference, digest=digest, origin="local")
-    return ImageLock(images, missing="mark")
-
-
-def digest_of_folder(folder: Path) -> str:
-    """`sha256:…` over the names and contents of all files below `folder`, compiled ones excepted."""
-    total = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            total.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
-    return f"sha256:{total.hexdigest()}"

@@ -43,7 +43,7 @@ def plan(
     from ops import plan_table
 
     opened = open_stack(stack, system)
-    deployment = opened.deployment(lock_of_commit(opened) if committed else lock_of_machine())
+    deployment = opened.deployment(lock_of_commit() if committed else lock_of_machine())
     if as_json:
         print_json(document(deployment))
         return
@@ -87,6 +87,12 @@ def lock(
     opened = open_stack(stack, system)
     for line in lock_images(ROOT, opened.images().values(), refresh=refresh):
         typer.echo(line)
+
+
+@app.command()
+def check(stack: StackOption = "dev", system: SystemOption = "") -> None:
+    """Whether the stack file fits its system. Says nothing when it does."""
+    open_stack(stack, system).deployment(lock_of_machine())
 
 
 @app.command()

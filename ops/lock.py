@@ -11,11 +11,10 @@ import yaml
 from docker.errors import BuildError, DockerException, ImageNotFound
 
 from groundwork.faults import Fault, FaultsError
-from groundwork.images import LOCK, read_lock, repository_of
+from groundwork.images import BUILD, LOCK, read_lock, repository_of
 from groundwork.workload import Image
 
 HEADER = "# Digests of images, by reference. Written by `make lock`.\n"
-BUILD = "build:"
 
 
 def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False) -> list[str]:
@@ -28,7 +27,7 @@ def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False)
     missing = [name for name in wanted if refresh or name not in known or name.startswith(BUILD)]
     if not missing:
         return []
-    client = docker.from_env(use_ssh_client=True)
+    client = connected()
     found: dict[str, Image] = {}
     faults: list[Fault] = []
     for reference in missing:
@@ -47,6 +46,17 @@ def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False)
     if faults:
         raise FaultsError("images", faults)
     return [f"{name}  {image.origin} {image.digest[:19]}" for name, image in found.items() if known.get(name) != image]
+
+
+def connected() -> docker.DockerClient:
+    """The engine that the environment names; FaultsError where none answers."""
+    try:
+        client = docker.from_env(use_ssh_client=True)
+        client.ping()
+    except DockerException:
+        fault = Fault("images", "no Docker engine answers", "install and start Docker, or name one: DOCKER_HOST")
+        raise FaultsError("make lock", [fault]) from None
+    return client
 
 
 def _find(client: docker.DockerClient, reference: str) -> Image:

@@ -95,10 +95,15 @@ def test_a_passphrase_is_made_once_and_only_for_its_owner_to_read(checkout: Chec
     assert stackfile.passphrase_environment(checkout, file, {}) == first and passphrase.read_text() == text
 
 
-def test_the_users_passphrase_wins(checkout: Checkout) -> None:
-    file = stackfile.prepare(checkout, write(checkout, {}), "dev", "real")
-    assert stackfile.passphrase_environment(checkout, file, {"PULUMI_CONFIG_PASSPHRASE": "mine"}) == {}
+def test_the_users_passphrase_is_for_the_users_own_encryption_only(checkout: Checkout) -> None:
+    given = {"PULUMI_CONFIG_PASSPHRASE": "mine"}
+    encrypted = stackfile.prepare(checkout, write(checkout, {"encryptionsalt": SALT}), "dev", "real")
+    assert stackfile.passphrase_environment(checkout, encrypted, given) == {}
     assert not (checkout.made / "passphrase").exists()
+    plain = stackfile.prepare(checkout, write(checkout, {}), "dev", "real")
+    assert stackfile.passphrase_environment(checkout, plain, given) == stackfile.passphrase_environment(
+        checkout, plain, {}
+    )
 
 
 def test_an_encrypted_file_without_its_passphrase_is_refused(checkout: Checkout) -> None:

@@ -59,7 +59,7 @@ def test_what_this_machine_has_stands_over_the_committed_lock(tmp_path: Path) ->
 
 
 def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_lock(tmp_path, "mark") == ImageLock({}, "mark")
+    assert read_lock(tmp_path, "mark") == ImageLock({}, "mark", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,14 @@ def test_a_lock_with_anything_but_digests_is_refused_as_readably(text: str, tmp_
     (tmp_path / "images.lock").write_text(text)
     with pytest.raises(FaultsError, match="an entry is no digest\n    run `make lock`, which writes this file"):
         read_lock(tmp_path, "refuse")
+
+
+def test_an_image_that_is_built_here_stands_for_its_sources_until_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "images" / "web"
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text("one")
+    first = read_lock(tmp_path, "mark").resolve("build:web")
+    (folder / "index.html").write_text("two")
+    second = read_lock(tmp_path, "mark").resolve("build:web")
+    assert first.origin == second.origin == "sources"
+    assert first.digest != second.digest

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from groundwork.images import digest_of_folder
 from groundwork.views.document import document
 from groundwork.views.review import review
 from groundwork.workload import SecretRef
-from ops.checkout import digest_of_folder, lock_of_commit, lock_of_machine, open_stack
+from ops.checkout import lock_of_commit, lock_of_machine, open_stack
 from ops.comparison import compare_checkouts, read_side
 from ops.plan_table import secret_rows, write
 from tests.sample import ROOT, planned
@@ -113,8 +114,7 @@ def test_the_lock_of_a_commit_knows_nothing_of_this_machine(checkout: Path) -> N
     own = f"sha256:{'1' * 64}"
     (checkout / ".groundwork/images.lock").write_text(f"build:probe: {own}\nredis:8: {own}\n")
     (checkout / "images.lock").write_text(f"postgres:17: sha256:{'2' * 64}\n")
-    stack = open_stack("dev", "housing", checkout)
-    of_machine, of_commit = lock_of_machine(checkout), lock_of_commit(stack, checkout)
+    of_machine, of_commit = lock_of_machine(checkout), lock_of_commit(checkout)
     assert of_machine.resolve("build:probe").digest == own
     assert of_commit.resolve("build:probe").digest == digest_of_folder(checkout / "images/probe")
     assert of_commit.resolve("redis:8").origin == "simulated"

@@ -245,7 +245,12 @@ WRONG_SYSTEMS = {
         "App.user: `0:0` can't be used\n    it should be text, matching ^[1-9]",
     ),
     "nothing": ("", "SYSTEM: is missing\n    end the file with `SYSTEM = System(…)`"),
-    "no-system": ("SYSTEM = 5", "SYSTEM: is no System\n    write `SYSTEM = System(…)`"),
+    "no-system": ("SYSTEM = 5", "SYSTEM: is no System\n    end the file with `SYSTEM = System(…)`"),
+    "no-python": ("SYSTEM = System(\n", "line 3: '(' was never closed\n    it is a Python file"),
+    "no-import": (
+        "\nimport nothing_of_that_name\n",
+        "line 4: ModuleNotFoundError: No module named 'nothing_of_that_name'",
+    ),
 }
 
 

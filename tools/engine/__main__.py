@@ -47,6 +47,9 @@ def main(arguments: list[str], root: Path, environment: dict[str, str]) -> int:
     # After the engine is there: these import what only .venv has.
     from tools.engine import drive
 
+    if options.command == "pulumi" and options.arguments[:1] == ["config"]:
+        project = checkout.project(options.system)
+        return drive.configure(checkout, engine, project, options.stack, environment, options.arguments)
     session = drive.open_session(
         checkout,
         engine,

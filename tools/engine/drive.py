@@ -66,14 +66,14 @@ def open_session(
     project.stack_file(stack)
     base = base_environment(checkout, engine, environment)
     users = providers.users_plugins(environment)
-    decision = providers.decide(
-        requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users)
-    )
+    decision = providers.decide(requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users))
     file = stackfile.prepare(checkout, project, stack, decision.mode)
     state = checkout.state(decision.mode)
     state.mkdir(parents=True, exist_ok=True)
     base |= {"PULUMI_BACKEND_URL": f"file://{state}", "GROUNDWORK_PROVIDERS": decision.mode}
     base |= stackfile.passphrase_environment(checkout, file, environment)
+    if not file.users_own:
+        base.pop("PULUMI_CONFIG_PASSPHRASE", None)  # it would win over the checkout's own, which is in a file
     if decision.mode == "real":
         base |= providers.docker_host(base)
     else:
@@ -102,9 +102,7 @@ def run(command: list[str], session: Session, extra: Mapping[str, str] | None = 
 
     Ctrl-C reaches the command by itself, which ends in its own time; a termination is passed on.
     """
-    process = subprocess.Popen(
-        command, env={**session.environment, **(extra or {})}, cwd=session.checkout.root
-    )
+    process = subprocess.Popen(command, env={**session.environment, **(extra or {})}, cwd=session.checkout.root)
     previous = {
         signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
@@ -210,7 +208,9 @@ def conclude(session: Session) -> None:
 
 
 def up(session: Session, arguments: list[str]) -> int:
-    code = _operate(session, "up", [*_config_file(session), "--yes", "--skip-preview", *arguments], lock=True)
+    # The table that follows says what the outputs say.
+    flags = [*_config_file(session), "--yes", "--skip-preview", "--suppress-outputs"]
+    code = _operate(session, "up", [*flags, *arguments])
     if code == 0:
         code = run(session.ops("status"), session)
     conclude(session)
@@ -218,18 +218,18 @@ def up(session: Session, arguments: list[str]) -> int:
 
 
 def preview(session: Session, arguments: list[str]) -> int:
-    code = _operate(session, "preview", [*_config_file(session), *arguments], lock=True)
+    code = _operate(session, "preview", [*_config_file(session), "--suppress-outputs", *arguments])
     conclude(session)
     return code
 
 
 def down(session: Session, arguments: list[str]) -> int:
-    if not session.backend.checkpoint.exists():
+    if not recover.read_checkpoint(session.backend.checkpoint).get("resources"):
         say(f"{session.project.name}/{session.stack} is not up: nothing to do.")
         return 0
     arguments = [*_config_file(session), "--yes", "--skip-preview", *arguments]
     kept = recover.retained_ids(recover.read_checkpoint(session.backend.checkpoint))
-    code = _operate(session, "destroy", arguments, lock=False)
+    code = _operate(session, "destroy", arguments)
     if code == 0 and session.mode == "real":
         code = report_left(session, kept)
     conclude(session)
@@ -256,15 +256,16 @@ def report_left(session: Session, kept: frozenset[str]) -> int:
     return 1
 
 
-def _operate(session: Session, operation: str, arguments: list[str], *, lock: bool) -> int:
+def _operate(session: Session, operation: str, arguments: list[str]) -> int:
     """Recovers from a killed run, then runs one Pulumi operation with its providers."""
     announce(session)
     with alone(session), ExitStack() as until_ended:
         make_stack(session)
         clear_leftovers(session)
-        if lock and session.mode == "real":
-            # Images are built or resolved before the program, whose plan sees digests as plain text.
-            code = run(session.ops("lock"), session)
+        if operation != "destroy":
+            # Images are built or resolved before the program, whose plan sees digests as plain text; either command
+            # says at once, and in one message, what is wrong with the stack file.
+            code = run(session.ops("lock" if session.mode == "real" else "check"), session)
             if code:
                 return code
         extra = until_ended.enter_context(attached(session))
@@ -281,9 +282,38 @@ def _config_file(session: Session) -> list[str]:
 
 def passthrough(session: Session, arguments: list[str]) -> int:
     """Any other pulumi command on this stack, such as `stack export` or `refresh`, with its providers."""
+    if not arguments:
+        raise UserError('make pulumi needs a command: ARGS="stack export"')
     make_stack(session)
     with attached(session) as extra:
         return run(session.pulumi(*arguments), session, extra)
+
+
+def configure(
+    checkout: Checkout,
+    engine: Engine,
+    project: Project,
+    stack: str,
+    environment: Mapping[str, str],
+    arguments: list[str],
+) -> int:
+    """`pulumi config …` on a tracked stack file, which takes no provider and no state: only the user's passphrase."""
+    own = stackfile.read(project.stack_file(stack))
+    if "secretsprovider" not in own and not any(environment.get(name) for name in stackfile.PASSPHRASES):
+        raise UserError(
+            "Secrets of a stack file are encrypted with a passphrase of your own: set PULUMI_CONFIG_PASSPHRASE_FILE "
+            "to a file that holds it, and keep that file."
+        )
+    state = checkout.made / "state" / "config"
+    state.mkdir(parents=True, exist_ok=True)
+    base = base_environment(checkout, engine, environment) | {"PULUMI_BACKEND_URL": f"file://{state}"}
+    pulumi, place = str(engine.pulumi), ["--stack", stack, "--cwd", str(project.folder)]
+    if not (state / ".pulumi/stacks" / project.name / f"{stack}.json").exists():
+        made = [pulumi, "stack", "init", stack, "--no-select", "--non-interactive", "--cwd", str(project.folder)]
+        done = subprocess.run(made, env=base, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(done.stderr.strip())
+    return subprocess.run([pulumi, *arguments, *place], env=base, check=False).returncode
 
 
 EXPORTED = (
@@ -294,6 +324,7 @@ EXPORTED = (
     "PULUMI_CONFIG_PASSPHRASE_FILE",
     "PULUMI_SKIP_UPDATE_CHECK",
     "DOCKER_HOST",
+    "GROUNDWORK_PROVIDERS",
 )
 
 
@@ -307,9 +338,7 @@ def print_environment(session: Session) -> int:
         f"--config-file {_shown(session.stack_file.file)}"
     )
     if session.mode == "simulated":
-        print(
-            "# simulated: `python -m sim` serves the providers and prints what PULUMI_DEBUG_PROVIDERS must be"
-        )
+        print("# simulated: `python -m sim` serves the providers and prints what PULUMI_DEBUG_PROVIDERS must be")
     return 0
 
 

@@ -59,6 +59,9 @@ def without_ciphertext(value: Any) -> Any:
     return value
 
 
+PASSPHRASES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
 def has_own_encryption(tracked: Mapping[str, Any]) -> bool:
     return any(key in tracked for key in OWN_ENCRYPTION)
 
@@ -99,10 +102,13 @@ def read(file: Path) -> dict[str, Any]:
 def passphrase_environment(
     checkout: Checkout, stack_file: StackFile, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What to add to the environment so that secrets in the state can be read: nothing if the user set it."""
-    if any(environment.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")):
-        return {}
+    """What to add to the environment so that secrets in the state can be read.
+
+    The user's passphrase is for stack files that are encrypted with it; all else is the checkout's own matter.
+    """
     if stack_file.users_own:
+        if any(environment.get(name) for name in PASSPHRASES):
+            return {}
         if SALT not in read(stack_file.file):
             return {}  # a cloud key encrypts it; there is no passphrase
         raise UserError(
@@ -116,7 +122,6 @@ def passphrase_environment(
         part.touch(mode=0o600)
         part.write_text(secrets.token_urlsafe(32))
         part.rename(file)
-    # An empty PULUMI_CONFIG_PASSPHRASE would win over the file.
     return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(file)}
 
 
