@@ -59,7 +59,10 @@ def read_stack_file(path: Path) -> Configuration:
         there = sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))
         raise FaultsError(str(path), [Fault(path.name, "no such stack file", nearest(path.name, there))]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FaultsError(str(path), [Fault(path.name, "is not YAML", " ".join(str(error).split()))]) from None
+        raise FaultsError(
+            str(path),
+            [Fault(path.name, "is not YAML", " ".join(str(error).replace('in "<unicode string>", ', "in ").split()))],
+        ) from None
     document = {} if document is None else document
     values = document.get("config") if isinstance(document, dict) else document
     values = {} if values is None else values

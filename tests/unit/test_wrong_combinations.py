@@ -198,7 +198,7 @@ WRONG_FILES = {
     ),
     "a key is there twice": (
         "config:\n  groundwork:apps:\n    api: {replicas: 1}\n    api: {replicas: 2}\n",
-        'Pulumi.test.yaml: is not YAML\n    the key api is there twice in "<unicode string>", line 3, column 5',
+        'Pulumi.test.yaml: is not YAML\n    the key api is there twice in line 3, column 5',
     ),
     "no text at all": ("\x00", "Pulumi.test.yaml: is not YAML\n    unacceptable character #x0000"),
 }

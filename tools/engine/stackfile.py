@@ -91,7 +91,8 @@ def read(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:
-        raise UserError(f"{file}: not valid YAML: {error}") from None
+        where = str(error).replace('in "<unicode string>", ', "in ")
+        raise UserError(f"{file}: not valid YAML: {where}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
