@@ -13,9 +13,9 @@ from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.images import ImageLock
-from groundwork.plan import plan
+from groundwork.plan import misfits, plan
 from groundwork.stack_file import Configuration, read_values
-from groundwork.system import App, Route, System
+from groundwork.system import App, Route, System, load_system
 from groundwork.workload import Image
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,20 @@ def project_of(stack_file: Path) -> str:
 
 def stack_of(stack_file: Path) -> str:
     return stack_file.name.split(".")[1]
+
+
+def with_secrets(stack_file: Path) -> tuple[dict[str, Any], frozenset[str]]:
+    """A stack file's values with a made-up one for each secret that is encrypted or still to be given, and their keys.
+
+    Whoever adds a system gives its secrets when they deploy it; its tests do not wait for that.
+    """
+    values = (yaml.safe_load(stack_file.read_text()) or {}).get("config") or {}
+    configuration = read_values(values, str(stack_file))
+    system = load_system(ROOT, configuration.settings.system or project_of(stack_file))
+    encrypted = {key for key, value in values.items() if isinstance(value, dict) and set(value) == {"secure"}}
+    missing = {fault.where for fault in misfits(system, configuration) if fault.what.startswith("is missing")}
+    made_up = {key for key in encrypted | missing if key.startswith("groundwork:secret_")}
+    return values | {key: f"made-up-{key}" for key in made_up}, frozenset(made_up)
 
 
 def configured(values: Mapping[str, Any] | None = None) -> Configuration:

@@ -29,8 +29,8 @@ def engine() -> Iterator[docker.DockerClient]:
     try:
         client = docker.from_env(timeout=120)
         client.ping()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"not run: no Docker engine answers ({error})")
+    except docker.errors.DockerException:
+        pytest.skip("not run: no Docker engine answers here")
     yield client
     client.close()
 

@@ -33,7 +33,7 @@ def alone(name: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def judges() -> Path:
-    """The root below which nginx, PostgreSQL, Redis, busybox and openssl lie, in their current versions."""
+    """The root below which nginx, PostgreSQL, Redis, busybox, wget and openssl lie, in their current versions."""
     with alone("install"):
         done = subprocess.run([ROOT / "tests/judges/install.sh"], capture_output=True, text=True, timeout=300)
     if done.returncode == UNREACHABLE and not os.environ.get("CI"):

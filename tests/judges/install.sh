@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts the judges that are in no Python wheel below .groundwork/judges, from Debian's rolling suite, without root and
-# without touching the system: nginx, PostgreSQL and Redis in the versions that production images have.
+# without touching the system: nginx, PostgreSQL and Redis in the versions that production images have, and what images have
+# in them: busybox and wget.
 # Their own C library and all other libraries come along, so that an older machine runs them as well.
 # Exits with 75 when the mirror can't be reached.
 set -eu
@@ -38,7 +39,7 @@ private() {
 }
 private -o APT::Update::Error-Mode=any update > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit "$UNREACHABLE"; }
 private install --yes --download-only --no-install-recommends \
-    nginx-light redis-server "$postgres" busybox openssl > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
+    nginx-light redis-server "$postgres" busybox wget openssl > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
 for package in "$apt"/archives/*.deb; do
     dpkg-deb --extract "$package" "$apt/root"
 done
@@ -47,7 +48,8 @@ done
 loader=$(find "$apt/root" -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(find "$apt/root" -name libc.so.6 -exec dirname {} +)
 for program in "$apt"/root/usr/sbin/nginx "$apt"/root/usr/bin/redis-server "$apt"/root/usr/bin/redis-cli \
-    "$apt"/root/usr/bin/busybox "$apt"/root/usr/bin/openssl "$apt"/root/usr/lib/postgresql/*/bin/*; do
+    "$apt"/root/usr/bin/busybox "$apt"/root/usr/bin/wget "$apt"/root/usr/bin/openssl \
+    "$apt"/root/usr/lib/postgresql/*/bin/*; do
     program=$(readlink -f "$program")
     [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
     mv "$program" "$program.elf"

@@ -19,10 +19,10 @@ from groundwork.deployment import Deployment
 from groundwork.gateway import ALIVE, HTTP, HTTPS, LIVE, VERSION
 from groundwork.images import ImageLock
 from groundwork.plan import plan
-from groundwork.stack_file import read_stack_file
+from groundwork.stack_file import read_values
 from groundwork.system import Route, System, load_system
 from groundwork.workload import FILES, Template
-from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, stack_of
+from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, stack_of, with_secrets
 
 from .conftest import certificate, free_port, in_venv
 
@@ -106,7 +106,7 @@ def test_nginx_accepts_every_kind_of_gateway_without_a_warning(judges: Path, gat
 
 @pytest.mark.parametrize("path", stack_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_nginx_accepts_the_gateway_of_every_stack_file(judges: Path, path: Path, tmp_path: Path) -> None:
-    configuration = read_stack_file(path)
+    configuration = read_values(with_secrets(path)[0], path.name)
     system = load_system(ROOT, configuration.settings.system or project_of(path))
     deployment = plan(system, configuration, ImageLock({}, "mark"), project=project_of(path), stack=stack_of(path))
     assert "test is successful" in nginx_says(judges, placed(deployment, tmp_path).main)

@@ -17,7 +17,8 @@ from .conftest import in_venv
 YAMLLINT = {
     "extends": "default",
     # One document a file, as Pulumi and the workflows are written everywhere.
-    "rules": {"document-start": "disable"},
+    # The line of an encrypted secret in a stack file is Pulumi's own, and nobody can break it.
+    "rules": {"document-start": "disable", "line-length": {"ignore": ["Pulumi.*.yaml"]}},
 }
 
 

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.recorder import Recording, Secret, engine_form, record_program
-from tests.sample import ROOT, project_of, stack_files, stack_of
+from tests.sample import ROOT, project_of, stack_files, stack_of, with_secrets
 
 OUTPUTS = {"system", "simulated", "urls", "images", "releases", "containers", "credentials"}
-
-
-def configuration(path: Path) -> tuple[dict[str, Any], frozenset[str]]:
-    """The file's configuration with what is encrypted opened, and the keys of that."""
-    values = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
-    encrypted = {key for key, value in values.items() if isinstance(value, dict) and set(value) == {"secure"}}
-    return values | {key: f"opened-{key}" for key in encrypted}, frozenset(encrypted)
 
 
 @pytest.fixture(scope="module", params=stack_files(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -31,11 +23,11 @@ def stack_file(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def run(stack_file: Path) -> Recording:
-    values, encrypted = configuration(stack_file)
+    values, secret = with_secrets(stack_file)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PULUMI_CONFIG", json.dumps(engine_form(values)))
         environment.setenv("GROUNDWORK_PROVIDERS", "simulated")
-        return record_program(values, project=project_of(stack_file), stack=stack_of(stack_file), secret_keys=encrypted)
+        return record_program(values, project=project_of(stack_file), stack=stack_of(stack_file), secret_keys=secret)
 
 
 def test_the_outputs_are_the_promised_ones(run: Recording) -> None:

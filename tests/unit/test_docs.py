@@ -153,10 +153,11 @@ def releases(deployment: Deployment) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which somebody has done what docs/own-system.md says."""
+    """A checkout in which somebody has done what docs/own-system.md says, whatever was done in this one."""
     copy = tmp_path_factory.mktemp("own")
+    unwanted = shutil.ignore_patterns("__pycache__", Path(COPY).name)
     for folder in ("groundwork", "ops", "tools", "systems", "images"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, copy / folder, ignore=unwanted)
     shutil.copytree(docs.EXAMPLE, copy / COPY)
     return copy
 
