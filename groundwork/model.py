@@ -81,7 +81,7 @@ def _keys(schema: Schema, loc: Loc) -> set[str]:
 
 def _at(schema: Schema, loc: Loc) -> Schema:
     """The JSON schema of what may stand at `loc`."""
-    node = _resolved(schema, schema)
+    node = resolved(schema, schema)
     for step in loc:
         if "properties" in node:
             node = node["properties"][step]
@@ -90,16 +90,16 @@ def _at(schema: Schema, loc: Loc) -> Schema:
         else:
             inner = node.get("patternProperties") or {"": node["additionalProperties"]}
             node = next(iter(inner.values()))
-        node = _resolved(schema, node)
+        node = resolved(schema, node)
     return node
 
 
-def _resolved(schema: Schema, node: Schema) -> Schema:
+def resolved(schema: Schema, node: Schema) -> Schema:
+    """What `node` means, behind its reference and without the possibility of leaving it out."""
     if "$ref" in node:
-        named: Schema = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-        return named
+        return resolved(schema, schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
     if "anyOf" in node:
-        return _resolved(schema, next(one for one in node["anyOf"] if one.get("type") != "null"))
+        return resolved(schema, next(one for one in node["anyOf"] if one.get("type") != "null"))
     return node
 
 

@@ -13,7 +13,7 @@ from .images import ImageLock, with_prefix
 from .model import known_name
 from .scripts import with_scripts
 from .settings import AppSettings, ServiceSettings, Settings
-from .stack_file import Configuration
+from .stack_file import SECRET_PREFIX, Configuration
 from .system import App, System
 from .templates import fill, placeholders
 from .workload import File, HttpGet, Image, Probes, Resources, SecretRef, Template, Value, Workload
@@ -203,7 +203,7 @@ def system_secrets(system: System, configuration: Configuration) -> dict[SecretR
     given = configuration.secrets
     names = [*system.generated_secrets, *system.required_secrets, *(PLAIN_SECRETS & given.keys())]
     return {
-        SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"secret_{name}"
+        SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"{SECRET_PREFIX}{name}"
         if name in given
         else None
         for name in names

@@ -11,11 +11,11 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from groundwork import catalog
 from groundwork.catalog import BackingService
 from groundwork.images import ImageLock
+from groundwork.model import Schema, resolved
 from groundwork.plan import plan
 from groundwork.schema import stack_file_schema
 from groundwork.stack_file import read_stack_file
@@ -27,8 +27,6 @@ DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "examples" / "shop"
 PART = re.compile(r"(<!-- made by tools/docs\.py: ([\w. -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-Schema = Mapping[str, Any]
-
 
 def markdown_table(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [f"| {' | '.join(headings)} |", "|" + " --- |" * len(headings)]
@@ -39,15 +37,6 @@ def markdown_table(headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -
 def one_line(text: str) -> str:
     """Text that stays within its cell of a table."""
     return " ".join(text.split()).replace("|", "&#124;")
-
-
-def resolved(schema: Schema, node: Schema) -> Schema:
-    """What `node` means, behind its reference and without the possibility of leaving it out."""
-    if "$ref" in node:
-        return resolved(schema, schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
-    if "anyOf" in node:
-        return resolved(schema, next(one for one in node["anyOf"] if one.get("type") != "null"))
-    return node
 
 
 def allowed(schema: Schema, node: Schema) -> str:

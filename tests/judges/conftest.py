@@ -16,7 +16,7 @@ import pytest
 
 from tests.sample import ROOT
 from tools.engine.checkout import Checkout
-from tools.engine.install import _go
+from tools.engine.install import go_toolchain
 
 MADE = ROOT / ".groundwork" / "judges"
 UNREACHABLE = 75
@@ -50,7 +50,7 @@ def actionlint() -> Path:
         wanted = (folder / "go.sum").read_bytes()
         mark = MADE / "actionlint.sum"
         if not program.exists() or not mark.exists() or mark.read_bytes() != wanted:
-            go, environment = _go(Checkout(ROOT), print)
+            go, environment = go_toolchain(Checkout(ROOT), print)
             command = [go, "build", "-o", str(program), "github.com/rhysd/actionlint/cmd/actionlint"]
             done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
             assert done.returncode == 0, done.stderr

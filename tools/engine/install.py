@@ -173,7 +173,7 @@ def from_installer(checkout: Checkout, version: str, say: Say, url: str = INSTAL
 
 def from_modules(checkout: Checkout, version: str, say: Say) -> None:
     """Builds the CLI from the Go module registry; the language host is the script in this folder."""
-    go, environment = _go(checkout, say)
+    go, environment = go_toolchain(checkout, say)
     say(f"Building Pulumi {version} from the Go module registry with {go}.")
     say("About 4 minutes on two cores, less where the modules are cached already; it happens once.")
     # Under .groundwork, so that the last step is a rename on one file system.
@@ -196,7 +196,7 @@ def _put_in_place(checkout: Checkout, folder: Path, version: str) -> None:
     folder.rename(final)
 
 
-def _go(checkout: Checkout, say: Say) -> tuple[str, dict[str, str]]:
+def go_toolchain(checkout: Checkout, say: Say) -> tuple[str, dict[str, str]]:
     """A Go that is new enough, and the environment of its build."""
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     floor = go_floor((checkout.tools / "go.mod").read_text())
