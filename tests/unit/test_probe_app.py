@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,7 +123,10 @@ def test_secret_from_a_file_is_the_same_secret(server: Server, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
-        ({"DATABASE_URL": f"mysql://u:{PASSWORD}@h/d"}, "DATABASE_URL does not read as postgresql://"),
+        ({"DATABASE_URL": f"sqlite://u:{PASSWORD}@h/d"}, "DATABASE_URL does not read as postgresql:// or mysql://"),
+        ({"CELERY_BROKER_URL": f"redis://u:{PASSWORD}@h/0"}, "CELERY_BROKER_URL does not read as amqp://user:"),
+        ({"CELERY_RESULT_BACKEND": f"rpc://{PASSWORD}"}, "CELERY_RESULT_BACKEND does not read as redis://"),
+        ({"TICK_SECONDS": "0"}, "TICK_SECONDS is '0'; write a number from 1 to 3600"),
         ({"DATABASE_URL": f"postgresql://u:{PASSWORD}@h:port/d"}, "percent-encoded"),
         ({"REDIS_URL": PASSWORD}, "REDIS_URL does not read as redis://"),
         ({"REDIS_URL": "redis://h/0", "REDIS_URL_FILE": "/x"}, "REDIS_URL and REDIS_URL_FILE are both set"),
@@ -164,6 +168,36 @@ def test_deep_names_the_error_and_no_secret() -> None:
     assert PASSWORD not in answer.text + items.text + output
 
 
+def test_deep_names_the_errors_of_a_system_with_jobs_and_no_secret() -> None:
+    away = f"app:{PASSWORD}@127.0.0.1:{free_port()}"
+    settings = {
+        "DATABASE_URL": f"mysql://{away}/app",
+        "CELERY_BROKER_URL": f"amqp://{away}/app",
+        "CELERY_RESULT_BACKEND": f"redis://{away}/1",
+    }
+    with probe(wait=True, **settings) as server:
+        answers = [
+            httpx.get(f"{server.url}/health/deep", timeout=10),
+            httpx.get(f"{server.url}/api/items", timeout=10),
+            httpx.get(f"{server.url}/api/ticks", timeout=10),
+            httpx.get(f"{server.url}/api/jobs/summary", timeout=10),
+            httpx.post(f"{server.url}/api/jobs", json={"a": 1, "b": 2}, timeout=10),
+            httpx.get(f"{server.url}/api/jobs/{uuid.uuid4()}", timeout=10),
+        ]
+        server.terminate()
+        status, output = server.ended(10)
+    assert status == 0
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert {name: check["error"] for name, check in answers[0].json()["services"].items()} == {
+        "mysql": "OperationalError (2003)",
+        "results": "ConnectionError",
+        "rabbitmq": "ConnectionRefusedError (111)",
+        "job": "OperationalError",
+        "beat": "OperationalError (2003)",
+    }
+    assert PASSWORD not in output + "".join(answer.text for answer in answers)
+
+
 def test_deep_gives_up_on_a_service_that_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -175,7 +209,32 @@ def test_deep_gives_up_on_a_service_that_never_answers() -> None:
     assert all(check["status"] == "failed" for check in answer.json()["services"].values())
 
 
-@pytest.mark.parametrize("settings", [{}, {"DATABASE_URL": f"postgresql://app:{PASSWORD}@127.0.0.1:1/app"}])
+def test_a_system_with_jobs_gives_up_on_services_that_never_answer_and_still_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        address = f"a:b@127.0.0.1:{silent.getsockname()[1]}"
+        settings = {
+            "DATABASE_URL": f"mysql://{address}/c",
+            "CELERY_BROKER_URL": f"amqp://{address}/c",
+            "CELERY_RESULT_BACKEND": f"redis://{address}/0",
+        }
+        with probe(wait=True, **settings) as server:
+            start = time.monotonic()
+            answer = httpx.get(f"{server.url}/health/deep", timeout=10)
+            assert time.monotonic() - start < 4.5
+            server.terminate()
+            assert server.ended(12)[0] == 0
+    assert answer.status_code == 503
+    assert [check["status"] for check in answer.json()["services"].values()] == ["failed"] * 5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"DATABASE_URL": f"postgresql://app:{PASSWORD}@127.0.0.1:1/app"},
+        {"DATABASE_URL": f"mysql://app:{PASSWORD}@127.0.0.1:1/app"},
+    ],
+)
 def test_migrate_fails_with_one_line(settings: dict[str, str]) -> None:
     ended = run("probe.migrate", **settings)
     assert ended.returncode == 1

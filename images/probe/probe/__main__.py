@@ -14,11 +14,18 @@ def _leave(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def main() -> int:
-    # Also for process 1, which the kernel otherwise lets ignore SIGTERM; uvicorn takes over while it serves
-    # and raises the signal again at its end, which then means a clean exit.
+def leave_on_signals() -> None:
+    """A clean exit on SIGTERM and SIGINT until whoever serves takes them over.
+
+    Also for process 1, which the kernel otherwise lets ignore SIGTERM; uvicorn raises the signal again at its end,
+    which then means a clean exit.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
+
+
+def main() -> int:
+    leave_on_signals()
     try:
         settings = from_environment(os.environ)
     except SettingsError as error:

@@ -3,6 +3,7 @@
 - /health/live: the process answers. /health/ready: this replica takes traffic (started, not draining).
 - /health/deep: writes and reads every backing service that was given; feeds no probe.
 - /metrics: for Prometheus.
+- /api/jobs, /api/ticks: what the worker and beat did (work.py).
 - /api/version, /api/echo, /api/slow, /api/upload, /api/items: what the platform's tests call.
 - /ws: WebSocket echo.
 """
@@ -16,13 +17,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import prometheus_client
-import psycopg
+import redis
 from fastapi import APIRouter, FastAPI, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from probe import checks, items
+from probe import checks, items, work
 from probe.observe import Metrics, Observe
 from probe.runtime import Runtime
 from probe.settings import Settings
@@ -51,15 +52,27 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.runtime, app.state.metrics = runtime, metrics
     app.include_router(router)
     app.include_router(items.router)
+    app.include_router(work.router)
     app.add_middleware(Observe, runtime=runtime, metrics=metrics)
-    app.add_exception_handler(psycopg.OperationalError, _database_away)
-    app.add_exception_handler(psycopg.errors.UndefinedTable, _database_away)
+    for error in runtime.database.away if runtime.database else ():
+        app.add_exception_handler(error, _database_away)
+    for error in runtime.jobs.away if runtime.jobs else ():
+        app.add_exception_handler(error, _broker_away)
+    app.add_exception_handler(redis.RedisError, _results_away)
     app.add_exception_handler(ClientDisconnect, _client_away)
     return app
 
 
 async def _database_away(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": f"database: {type(error).__name__}"}, status_code=503)
+
+
+async def _broker_away(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": f"broker: {type(error).__name__}"}, status_code=503)
+
+
+async def _results_away(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": f"results: {type(error).__name__}"}, status_code=503)
 
 
 async def _client_away(_: Request, __: Exception) -> Response:
@@ -96,12 +109,12 @@ async def ready(request: Request) -> Response:
 
 @router.get("/health/deep")
 async def deep(request: Request) -> Response:
-    settings = _runtime(request.app).settings
-    outcomes = await checks.run(settings)
+    runtime = _runtime(request.app)
+    outcomes = await checks.run(runtime)
     ok = all(outcome.ok for outcome in outcomes.values())
     body = {
         "status": "ok" if ok else "failed",
-        "release": settings.release,
+        "release": runtime.settings.release,
         "services": {service: outcome.as_json() for service, outcome in outcomes.items()},
     }
     return JSONResponse(body, status_code=200 if ok else 503)

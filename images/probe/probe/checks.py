@@ -10,20 +10,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import random
 import time
+import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psycopg
 import redis.asyncio
 
-from probe.settings import Settings
+from probe import kinds
+from probe.database import TIMEOUT_SECONDS, Database, StaleRead
+from probe.runtime import Runtime
 
-TIMEOUT_SECONDS = 3.0
+if TYPE_CHECKING:
+    from probe.jobs import Jobs
+
+POLL_SECONDS = 0.05
+LATE_PERIODS = 2
 
 
-class StaleRead(Exception):
-    """The service took a write and then returned something older."""
+class JobFailed(Exception):
+    """The worker took the job, and what it returned is wrong."""
+
+
+class NoTick(Exception):
+    """Beat has sent nothing for more than LATE_PERIODS, or nobody has recorded it."""
 
 
 class Outcome(NamedTuple):
@@ -41,19 +53,28 @@ class Outcome(NamedTuple):
 Check = Callable[[], Awaitable[None]]
 
 
-def checks(settings: Settings) -> dict[str, Check]:
-    """The checks of the services that were given, by service name."""
+def checks(runtime: Runtime) -> dict[str, Check]:
+    """The checks of what was given, by service name."""
+    settings, database, jobs = runtime.settings, runtime.database, runtime.jobs
     found: dict[str, Check] = {}
-    if settings.database_url:
-        found["postgres"] = lambda: postgres(settings.database_url)
+    if database:
+        found[database.name] = database.check
     if settings.redis_url:
-        found["redis"] = lambda: redis_(settings.redis_url, settings.replica)
+        found["redis"] = partial(redis_, settings.redis_url, settings.replica)
+    if settings.celery_result_backend:
+        found["results"] = partial(redis_, settings.celery_result_backend, settings.replica)
+    if jobs:
+        found["rabbitmq"] = partial(asyncio.to_thread, jobs.round_trip, uuid.uuid4().hex)
+    if jobs and jobs.has_results:
+        found["job"] = partial(job, jobs)
+    if jobs and database:
+        found["beat"] = partial(beat, database, settings.tick_seconds)
     return found
 
 
-async def run(settings: Settings) -> dict[str, Outcome]:
+async def run(runtime: Runtime) -> dict[str, Outcome]:
     """All checks side by side, each at most TIMEOUT_SECONDS."""
-    wanted = checks(settings)
+    wanted = checks(runtime)
     outcomes = await asyncio.gather(*(_timed(check) for check in wanted.values()))
     return dict(zip(wanted, outcomes, strict=True))
 
@@ -71,25 +92,15 @@ async def _timed(check: Check) -> Outcome:
 
 
 def _code(failure: Exception) -> str | None:
-    """PostgreSQL's SQL state or the capitals with which Redis starts an error (MISCONF, DENIED, …)."""
+    """PostgreSQL's SQL state, MySQL's error number, AMQP's reply code, or the capitals with which Redis starts an
+    error (MISCONF, DENIED, …)."""
     if isinstance(failure, redis.ResponseError):
         word = str(failure).partition(" ")[0]
         return word if word.isalpha() and word.isupper() else None
-    return getattr(failure, "sqlstate", None)
-
-
-async def postgres(url: str) -> None:
-    """Writes the heartbeat row (table of migrate.py), commits, and reads it back in a second transaction."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3) as connection:
-        written = await connection.execute(
-            "INSERT INTO probe_heartbeat (id, beat) VALUES (1, clock_timestamp()) "
-            "ON CONFLICT (id) DO UPDATE SET beat = excluded.beat RETURNING beat"
-        )
-        beat = await written.fetchone()
-        read = await (await connection.execute("SELECT beat FROM probe_heartbeat WHERE id = 1")).fetchone()
-        # Another replica may have written in between, so "not older" is what a working database promises.
-        if beat is None or read is None or read[0] < beat[0]:
-            raise StaleRead
+    if state := getattr(failure, "sqlstate", None):
+        return str(state)
+    number = getattr(failure, "code", None) or (failure.args[0] if failure.args else None)
+    return str(number) if isinstance(number, int) and number else None
 
 
 async def redis_(url: str, replica: str) -> None:
@@ -102,6 +113,23 @@ async def redis_(url: str, replica: str) -> None:
         await client.set(key, value, ex=60)
         if await client.get(key) != value:
             raise StaleRead
+
+
+async def job(jobs: Jobs) -> None:
+    """Has the worker add two numbers and waits for the sum."""
+    a, b = random.randrange(1_000_000), random.randrange(1_000_000)
+    sent = await jobs.send(kinds.ADD, a, b, False, queue=kinds.PROMPT, expires=TIMEOUT_SECONDS)
+    while (outcome := await jobs.outcome(sent)).state == "PENDING":
+        await asyncio.sleep(POLL_SECONDS)
+    if outcome != ("SUCCESS", a + b):
+        raise JobFailed
+
+
+async def beat(database: Database, seconds: int) -> None:
+    """Looks for the newest tick; in the period before it nobody may have had the time to record it."""
+    latest = await database.latest_tick()
+    if latest is None or kinds.present(seconds) - latest > LATE_PERIODS:
+        raise NoTick
 
 
 def key_id(secret: str) -> str | None:

@@ -1,4 +1,4 @@
-"""/api/items: a table in PostgreSQL, with single items cached in Redis where there is one."""
+"""/api/items: a table in the database, with single items cached in Redis where there is one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import redis
 from fastapi import APIRouter, HTTPException, Path, Request, Response
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, Field
 
+from probe.database import Database, Row
 from probe.runtime import Runtime
 
 log = logging.getLogger("probe.items")
@@ -20,7 +19,6 @@ router = APIRouter(prefix="/api/items")
 
 # An item changed while Redis could not be told is wrong in the cache for at most this long.
 CACHE_SECONDS = 60
-COLUMNS = "id, name, created"
 # The range of the table's bigint key: beyond it the database, not the client, would seem at fault.
 ItemId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -34,24 +32,22 @@ def _runtime(request: Request) -> Runtime:
     return runtime
 
 
-def _pool(request: Request) -> AsyncConnectionPool:
-    pool = _runtime(request).pool
-    if pool is None:
+def _database(request: Request) -> Database:
+    database = _runtime(request).database
+    if database is None:
         raise HTTPException(503, "DATABASE_URL is not set")
-    return pool
+    return database
 
 
-async def _rows(request: Request, query: str, *values: object) -> list[dict[str, Any]]:
-    async with _pool(request).connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query.encode(), values)
-        return [{**row, "created": row["created"].isoformat()} for row in await cursor.fetchall()]
+def _shown(item: Row) -> dict[str, Any]:
+    return {**item, "created": item["created"].isoformat()}
 
 
-async def _one(request: Request, query: str, *values: object) -> dict[str, Any]:
-    rows = await _rows(request, query, *values)
-    if not rows:
+async def _one(request: Request, item_id: int) -> dict[str, Any]:
+    item = await _database(request).item(item_id)
+    if item is None:
         raise HTTPException(404, "no such item")
-    return rows[0]
+    return _shown(item)
 
 
 async def _cached(request: Request, item_id: int) -> dict[str, Any] | None:
@@ -81,12 +77,12 @@ async def _remember(request: Request, item_id: int, item: dict[str, Any] | None)
 
 @router.get("")
 async def list_items(request: Request) -> list[dict[str, Any]]:
-    return await _rows(request, f"SELECT {COLUMNS} FROM probe_item ORDER BY id DESC LIMIT 100")
+    return [_shown(item) for item in await _database(request).items()]
 
 
 @router.post("", status_code=201)
 async def create_item(request: Request, item: Item) -> dict[str, Any]:
-    return await _one(request, f"INSERT INTO probe_item (name) VALUES (%s) RETURNING {COLUMNS}", item.name)
+    return _shown(await _database(request).create_item(item.name))
 
 
 @router.get("/{item_id}")
@@ -94,20 +90,21 @@ async def read_item(request: Request, response: Response, item_id: ItemId) -> di
     found = await _cached(request, item_id)
     response.headers["x-cache"] = "hit" if found else "miss"
     if found is None:
-        found = await _one(request, f"SELECT {COLUMNS} FROM probe_item WHERE id = %s", item_id)
+        found = await _one(request, item_id)
         await _remember(request, item_id, found)
     return found
 
 
 @router.put("/{item_id}")
 async def change_item(request: Request, item_id: ItemId, item: Item) -> dict[str, Any]:
-    query = f"UPDATE probe_item SET name = %s WHERE id = %s RETURNING {COLUMNS}"
-    changed = await _one(request, query, item.name, item_id)
+    if not await _database(request).change_item(item_id, item.name):
+        raise HTTPException(404, "no such item")
     await _remember(request, item_id, None)
-    return changed
+    return await _one(request, item_id)
 
 
 @router.delete("/{item_id}", status_code=204)
 async def delete_item(request: Request, item_id: ItemId) -> None:
-    await _one(request, f"DELETE FROM probe_item WHERE id = %s RETURNING {COLUMNS}", item_id)
+    if not await _database(request).delete_item(item_id):
+        raise HTTPException(404, "no such item")
     await _remember(request, item_id, None)

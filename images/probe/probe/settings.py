@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 Fault = Literal["", "not_ready", "not_listening"]
 
+# Schemes that are taken and not named when an address is refused.
+ALIASES = frozenset({"postgres", "rediss", "amqps"})
+
 # Seconds that the server needs for itself after the last request: closing WebSockets, pools and sockets.
 CLOSING_SECONDS = 4.0
 
@@ -27,9 +30,13 @@ class Settings:
     """What the environment says. Services whose URL is empty are not checked and not used."""
 
     database_url: str = field(default="", repr=False)
-    """postgresql://user:password@host:5432/name"""
+    """postgresql://user:password@host:5432/name or mysql://user:password@host:3306/name"""
     redis_url: str = field(default="", repr=False)
-    """redis://user:password@host:6379/0"""
+    """redis://user:password@host:6379/0; a cache"""
+    celery_broker_url: str = field(default="", repr=False)
+    """amqp://user:password@host:5672/vhost"""
+    celery_result_backend: str = field(default="", repr=False)
+    """redis://user:password@host:6379/1; where the worker puts what a job returned"""
     jwt_secret_key: str = field(default="", repr=False)
     """Shown only as a key id (checks.key_id), so that a test sees a rotated secret arrive."""
     release: str = "unreleased"
@@ -40,6 +47,12 @@ class Settings:
     drain_seconds: float = 2.0
     """From SIGTERM on, how long new connections are still taken (readiness already says no): the time in
     which whoever routes to this replica learns that it is going."""
+    tick_seconds: int = 10
+    """The period of beat's tick; the periods are counted from 1970 on, so that every process knows the present one."""
+    worker_concurrency: int = 2
+    """Processes of a worker, each of which does one job at a time."""
+    beat_schedule: str = "/data/celerybeat-schedule"
+    """Where beat keeps the time of its last tick: in a volume that outlives the container."""
     access_log: bool = False
     forwarded_allow_ips: str = "*"
     """Peers whose X-Forwarded-* headers are believed; all, since the network lets only the gateway in."""
@@ -59,18 +72,42 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if fault not in get_args(Fault):
         raise SettingsError(f"PROBE_FAULT is {fault!r}; write not_ready, not_listening or nothing")
     return Settings(
-        database_url=_url(environ, "DATABASE_URL", ("postgresql", "postgres")),
+        database_url=_url(environ, "DATABASE_URL", ("postgresql", "postgres", "mysql")),
         redis_url=_url(environ, "REDIS_URL", ("redis", "rediss")),
+        celery_broker_url=_url(environ, "CELERY_BROKER_URL", ("amqp", "amqps")),
+        celery_result_backend=_url(environ, "CELERY_RESULT_BACKEND", ("redis", "rediss")),
         jwt_secret_key=_text(environ, "JWT_SECRET_KEY"),
         release=_text(environ, "RELEASE") or "unreleased",
         replica=environ.get("HOSTNAME") or "local",
         port=int(_number(environ, "PORT", 8000, low=1, high=65535)),
         grace_seconds=grace,
         drain_seconds=drain,
+        tick_seconds=int(_number(environ, "TICK_SECONDS", 10, low=1, high=3600)),
+        worker_concurrency=int(_number(environ, "WORKER_CONCURRENCY", 2, low=1, high=64)),
+        beat_schedule=_text(environ, "BEAT_SCHEDULE") or "/data/celerybeat-schedule",
         access_log=_text(environ, "ACCESS_LOG").lower() in ("1", "true", "yes", "on"),
         forwarded_allow_ips=_text(environ, "FORWARDED_ALLOW_IPS") or "*",
         fault=fault,  # type: ignore[arg-type]  # one of Fault, checked above
     )
+
+
+def for_beat(environ: Mapping[str, str]) -> Settings:
+    """The settings of beat, which sends to the broker and needs nothing else."""
+    settings = from_environment(environ)
+    _needed("CELERY_BROKER_URL", settings.celery_broker_url)
+    return settings
+
+
+def for_jobs(environ: Mapping[str, str]) -> Settings:
+    """The settings of a worker, which counts what it does in the database."""
+    settings = for_beat(environ)
+    _needed("DATABASE_URL", settings.database_url)
+    return settings
+
+
+def _needed(name: str, value: str) -> None:
+    if not value:
+        raise SettingsError(f"{name} (or {name}_FILE) is not set; jobs need it")
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:
@@ -103,7 +140,8 @@ def _url(environ: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str
     if not url:
         return ""
     # The value itself holds a password and must not enter the message.
-    wanted = f"{name} does not read as {schemes[0]}://user:password@host:port/name"
+    forms = " or ".join(f"{scheme}://" for scheme in schemes if scheme not in ALIASES)
+    wanted = f"{name} does not read as {forms}user:password@host:port/name"
     try:
         parts = urlsplit(url)
         valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
