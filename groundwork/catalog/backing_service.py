@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..model import Model, Name
@@ -53,9 +53,17 @@ class BackingService(Model, ABC):
     """Image reference by version, oldest first."""
     default_version: ClassVar[str]
     default_resources: ClassVar[Resources]
+    default_disk_gib: ClassVar[int] = 10
+    """K3 asks for as much for a database."""
     minimum_memory_mib: ClassVar[int]
     """Below it the service does not start, or is ended as soon as it works."""
     port: ClassVar[int]
+    side_ports: ClassVar[Mapping[str, int]] = {}
+    """Further ports by name; no app reaches them."""
+    account_port: ClassVar[str] = ""
+    """The side port at which accounts are made, where that is another one."""
+    retire_seconds: ClassVar[int] = 0
+    """How long a predecessor's account goes on after the switch, where the service itself can't be told."""
     user: ClassVar[str]
     """Numeric user and group of the service's process in its image."""
 
@@ -97,13 +105,21 @@ class BackingService(Model, ABC):
     def admin_file(self) -> File:
         return File(name="secrets/admin_password", content=Template((self.admin_password,)))
 
+    @property
+    def account_files(self) -> tuple[File, ...]:
+        """What the job that makes accounts reads beside passwords, such as start-up SQL."""
+        return ()
+
     def jobs(self, sizing: Sizing) -> tuple[Workload, Workload | None]:
         """The account jobs as workloads: before the apps, and after the switch to them."""
         credentials = self.credentials(sizing.generation)
         create = self._job("accounts", self.create_account(credentials.username), sizing, after=(self.name,))
+        if self.account_files:
+            create = replace(create, files=(*create.files, *self.account_files), timeout_seconds=FILES_SECONDS)
         if credentials.predecessor is None:
             return create, None
-        return create, self._job("retire", self.retire_account(credentials.predecessor), sizing, after=("gateway",))
+        retire = self._job("retire", self.retire_account(credentials.predecessor), sizing, after=("gateway",))
+        return create, replace(retire, delay_seconds=self.retire_seconds)
 
     def _job(self, purpose: str, command: str, sizing: Sizing, after: tuple[str, ...]) -> Workload:
         password = File(name="secrets/password", content=Template((self.credentials(sizing.generation).password,)))
@@ -112,14 +128,23 @@ class BackingService(Model, ABC):
             role="job",
             image=sizing.image,
             command=("/bin/sh", "-euc", command),
-            user=self.user,
+            user=JOB_USER,
             files=(self.admin_file(), password),
             resources=Resources(memory_mib=32, cpus=0.5),
-            uses=(self.name,),
+            uses=(f"{self.name}.{self.account_port}" if self.account_port else self.name,),
             timeout_seconds=60,
             after=after,
         )
 
 
+def numbered(folder: str, ending: str, texts: tuple[str, ...]) -> tuple[File, ...]:
+    """Texts as files that a shell's `*` finds in their order. Not in a command, which is at most 128 KiB long."""
+    return tuple(File(name=f"{folder}/{place:03}.{ending}", content=text) for place, text in enumerate(texts))
+
+
+FILES_SECONDS = 300
+"""For what account jobs read, instead of the minute that accounts alone may take."""
+JOB_USER = "10001:10001"
+"""A client needs no account of its own in the image."""
 ADMIN_PASSWORD = f"{FILES}/secrets/admin_password"
 PASSWORD = f"{FILES}/secrets/password"

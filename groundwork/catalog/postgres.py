@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from ..model import Name
 from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
-from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
+from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing, numbered
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,50}$")]
 
@@ -59,6 +59,14 @@ ALTER ROLE "{user}" SET role TO "{owner}";
 SQL
 """
 
+INIT = """\
+PGPASSWORD="$(cat {password})"
+for file in {files}/init/*.sql; do
+    PGCLIENTENCODING=UTF8 psql --host={host} --username={user} --dbname={owner} --no-psqlrc --set=ON_ERROR_STOP=1 \\
+        --quiet --file="$file"
+done
+"""
+
 RETIRE = """\
 PGPASSWORD="$(cat {admin})"
 export PGPASSWORD
@@ -79,6 +87,9 @@ class Postgres(BackingService):
     """The database, and the role that owns everything in it."""
     extensions: tuple[Identifier, ...] = ()
     """Made in the database before the apps start; the image must have them."""
+    init_sql: tuple[str, ...] = ()
+    """SQL that runs in the database in this order before the apps start, as the owner. It runs again whenever it, the
+    version or the credentials change: write it so that this does no harm (`CREATE TABLE IF NOT EXISTS`)."""
 
     versions: ClassVar[Mapping[str, str]] = {str(major): f"postgres:{major}" for major in range(14, 19)}
     default_version: ClassVar[str] = "17"
@@ -95,6 +106,8 @@ class Postgres(BackingService):
     def workload(self, sizing: Sizing) -> Workload:
         volume = volume_path(sizing.version)
         ready = f"pg_isready --quiet --host=127.0.0.1 --port={self.port}"
+        # 1: it refuses clients, as it does while it recovers from a crash; that must not be cut short.
+        live = f"{ready}; [ $? -le 1 ]"
         return Workload(
             name=self.name,
             role="service",
@@ -112,15 +125,20 @@ class Postgres(BackingService):
             shm_mib=max(64, sizing.resources.memory_mib // 4),
             port=self.port,
             resources=sizing.resources,
-            probes=Probes(liveness=Exec(command=ready), readiness=Exec(command=ready), startup_seconds=300),
+            probes=Probes(liveness=Exec(command=live), readiness=Exec(command=ready), startup_seconds=300),
             timeout_seconds=300,
             grace_seconds=60,
         )
 
+    @property
+    def account_files(self) -> tuple[File, ...]:
+        return numbered("init", "sql", self.init_sql)
+
     def create_account(self, username: str) -> str:
         extensions = "\n".join(f'CREATE EXTENSION IF NOT EXISTS "{name}";' for name in self.extensions)
         names = {"admin": ADMIN_PASSWORD, "password": PASSWORD, "host": self.name, "owner": self.database}
-        return CREATE.format(**names, user=username, extensions=extensions)
+        script = CREATE + (INIT if self.init_sql else "")
+        return script.format(**names, files=FILES, user=username, extensions=extensions)
 
     def retire_account(self, username: str) -> str:
         return RETIRE.format(admin=ADMIN_PASSWORD, host=self.name, user=username)

@@ -33,13 +33,9 @@ said=$(printf 'ACL SETUSER {user} reset %s >%s\\nACL SAVE\\n' "$rules" "$(cat {p
 """
 
 RETIRE = """\
-# Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused.
 REDISCLI_AUTH="$(cat {admin})"
 export REDISCLI_AUTH
-(
-    sleep 60
-    printf 'ACL SETUSER {user} off resetpass\\nACL SAVE\\n' | redis-cli -h {host} --user admin --no-auth-warning
-) &
+printf 'ACL SETUSER {user} off resetpass\\nACL SAVE\\n' | redis-cli -h {host} --user admin --no-auth-warning
 """
 
 
@@ -59,6 +55,8 @@ class Redis(BackingService):
     minimum_memory_mib: ClassVar[int] = 24
     """Redis 8 itself takes 8 MiB, and 60 % of the limit are for data."""
     port: ClassVar[int] = 6379
+    retire_seconds: ClassVar[int] = 60
+    """Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused."""
     user: ClassVar[str] = "999:999"
 
     def workload(self, sizing: Sizing) -> Workload:
@@ -98,6 +96,9 @@ maxmemory-policy {self.eviction}
 appendonly {"yes" if self.durable else "no"}
 appendfsync everysec
 save {"3600 1 300 100" if self.durable else '""'}
+# Commands of 10 ms and more, the last 128 of them: what S1 asks for.
+slowlog-log-slower-than 10000
+slowlog-max-len 128
 tcp-keepalive 60
 timeout 0
 databases 16

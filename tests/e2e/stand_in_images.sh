@@ -8,6 +8,8 @@
 #   postgres:18                sid's PostgreSQL 18 with pgvector; user postgres 999
 #   postgres:17                Debian 13's PostgreSQL 17 with pgvector; user postgres 999
 #   redis:8                    sid's Redis 8, without the official image's modules; user redis 999
+#   mysql:8.4                  sid's MySQL, which is 9.7 (Debian has no 8.4), without MySQL Shell; user mysql 999
+#   rabbitmq:4-management      sid's RabbitMQ 4.3 and Erlang; user rabbitmq 999
 #
 # Usage, as root with debootstrap and a running engine: stand_in_images.sh [IMAGE...]   (default: all of them)
 # An image that is present is left alone, so an official one is never replaced; `docker image rm` it to renew it.
@@ -77,6 +79,7 @@ CMD ["python3"]
 DOCKERFILE
 }
 
+# The official build has the stream module inside; Debian's is a file that modules-enabled/ loads.
 # Debian's nginx keeps its temporary files in /var/lib/nginx: linked to where the official build has them.
 make_nginx() {
     cat >"$work/context/nginx.conf" <<'CONF'
@@ -110,8 +113,8 @@ FROM stand-in:sid
 ARG DEBIAN_FRONTEND
 RUN groupadd --system --gid 101 nginx \
  && useradd --system --uid 101 --gid nginx --no-create-home --home-dir /nonexistent --shell /bin/false nginx \
- && apt-get update && apt-get install -y ca-certificates curl nginx \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/*-available /etc/nginx/*-enabled /var/lib/nginx \
+ && apt-get update && apt-get install -y ca-certificates curl nginx libnginx-mod-stream \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/*-available /etc/nginx/sites-enabled /var/lib/nginx \
  && install -d /var/cache/nginx /etc/nginx/conf.d && ln -s /var/cache/nginx /var/lib/nginx \
  && ln -sf /dev/stdout /var/log/nginx/access.log && ln -sf /dev/stderr /var/log/nginx/error.log
 COPY nginx.conf /etc/nginx/
@@ -226,6 +229,72 @@ CMD ["redis-server"]
 DOCKERFILE
 }
 
+make_mysql() {
+    cat >"$work/context/docker-entrypoint.sh" <<'SH'
+#!/bin/bash
+# As the official one for any command but mysqld itself, which would need its first-start steps here.
+set -eo pipefail
+if [ "${1:0:1}" = - ] || [ "$1" = mysqld ]; then
+    echo "this stand-in makes no database by itself: give it a start script" >&2
+    exit 1
+fi
+exec "$@"
+SH
+    build sid "$1" <<'DOCKERFILE'
+FROM stand-in:sid
+ARG DEBIAN_FRONTEND
+RUN groupadd --system --gid 999 mysql \
+ && useradd --system --uid 999 --gid 999 --home-dir /var/lib/mysql --no-create-home mysql \
+ && apt-get update && apt-get install -y mysql-server-core mysql-client-core \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/lib/mysql \
+ && install -d -o mysql -g mysql -m 1777 /var/lib/mysql /var/run/mysqld && install -d /etc/mysql/conf.d \
+ && printf '%s\n' '[mysqld]' user=mysql socket=/var/run/mysqld/mysqld.sock \
+    '[client]' socket=/var/run/mysqld/mysqld.sock '!includedir /etc/mysql/conf.d/' >/etc/my.cnf
+COPY docker-entrypoint.sh /usr/local/bin/
+RUN chmod +x /usr/local/bin/docker-entrypoint.sh
+VOLUME /var/lib/mysql
+ENTRYPOINT ["docker-entrypoint.sh"]
+EXPOSE 3306 33060
+CMD ["mysqld"]
+DOCKERFILE
+}
+
+# Debian's scripts in /usr/sbin change the user and the output; the official image has RabbitMQ's own, in /opt. It has
+# no Python, curl or wget, so this one has none either.
+make_rabbitmq() {
+    cat >"$work/context/docker-entrypoint.sh" <<'SH'
+#!/bin/bash
+# As the official one: gives up root.
+set -euo pipefail
+if [[ "$1" == rabbitmq* ]] && [ "$(id -u)" = 0 ]; then
+    if [ "$1" = rabbitmq-server ]; then find /var/lib/rabbitmq ! -user rabbitmq -exec chown rabbitmq {} +; fi
+    exec setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups -- "$0" "$@"
+fi
+exec "$@"
+SH
+    printf '%s\n' 'loopback_users.guest = false' 'log.console = true' >"$work/context/10-defaults.conf"
+    build sid "$1" <<'DOCKERFILE'
+FROM stand-in:sid
+ARG DEBIAN_FRONTEND
+RUN groupadd --system --gid 999 rabbitmq \
+ && useradd --system --uid 999 --gid rabbitmq --home-dir /var/lib/rabbitmq rabbitmq \
+ && apt-get update && apt-get install -y rabbitmq-server \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/lib/rabbitmq /etc/rabbitmq /usr/sbin/rabbitmq* \
+ && ln -s /usr/lib/rabbitmq/lib/rabbitmq_server-* /opt/rabbitmq && ln -s /opt/rabbitmq/plugins /plugins \
+ && install -d -o rabbitmq -g rabbitmq -m 1777 /var/lib/rabbitmq /etc/rabbitmq /etc/rabbitmq/conf.d /var/log/rabbitmq \
+ && echo '[rabbitmq_management,rabbitmq_prometheus].' >/etc/rabbitmq/enabled_plugins
+COPY 10-defaults.conf /etc/rabbitmq/conf.d/
+COPY docker-entrypoint.sh /usr/local/bin/
+RUN chmod +x /usr/local/bin/docker-entrypoint.sh
+ENV RABBITMQ_DATA_DIR=/var/lib/rabbitmq RABBITMQ_HOME=/opt/rabbitmq HOME=/var/lib/rabbitmq \
+    PATH=/opt/rabbitmq/sbin:$PATH LANG=C.UTF-8 LANGUAGE=C.UTF-8 LC_ALL=C.UTF-8 RUNNING_UNDER_SYSTEMD=true
+VOLUME /var/lib/rabbitmq
+ENTRYPOINT ["docker-entrypoint.sh"]
+EXPOSE 4369 5671 5672 15671 15672 15691 15692 25672
+CMD ["rabbitmq-server"]
+DOCKERFILE
+}
+
 make() {
     rm -rf "$work/context"
     mkdir "$work/context"
@@ -236,6 +305,8 @@ make() {
         postgres:18) make_postgres "$1" sid 18 /var/lib/postgresql/18/docker /var/lib/postgresql ;;
         postgres:17) make_postgres "$1" trixie 17 /var/lib/postgresql/data /var/lib/postgresql/data ;;
         redis:8) make_redis "$1" ;;
+        mysql:8.4) make_mysql "$1" ;;
+        rabbitmq:4-management) make_rabbitmq "$1" ;;
         *)
             echo "no stand-in is known for $1" >&2
             return 1
@@ -244,7 +315,8 @@ make() {
 }
 
 if [ $# = 0 ]; then
-    set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8
+    set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8 mysql:8.4 \
+        rabbitmq:4-management
 fi
 for image; do
     if present "$image"; then

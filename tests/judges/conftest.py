@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,10 @@ from tests.sample import ROOT
 from tools.engine.checkout import Checkout
 from tools.engine.install import go_toolchain
 
+HERE = ROOT / "tests" / "judges"
 MADE = ROOT / ".groundwork" / "judges"
+GATEWAY_API, GATEWAY_API_SUM = "v1.4.1", "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8="
+NO_REGISTRY = re.compile("NewConnectionError|Failed to establish|NameResolutionError|ConnectTimeout|ProxyError")
 UNREACHABLE = 75
 
 
@@ -33,7 +39,7 @@ def alone(name: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def judges() -> Path:
-    """The root below which nginx, PostgreSQL, Redis, busybox, wget and openssl lie, in their current versions."""
+    """The root below which nginx, databases, brokers, busybox, wget and openssl lie, in their current versions."""
     with alone("install"):
         done = subprocess.run([ROOT / "tests/judges/install.sh"], capture_output=True, text=True, timeout=300)
     if done.returncode == UNREACHABLE and not os.environ.get("CI"):
@@ -44,18 +50,59 @@ def judges() -> Path:
 
 @pytest.fixture(scope="session")
 def actionlint() -> Path:
-    """Built from the Go module registry, as the engine is."""
-    folder, program = ROOT / "tests" / "judges", MADE / "actionlint"
-    with alone("actionlint"):
-        wanted = (folder / "go.sum").read_bytes()
-        mark = MADE / "actionlint.sum"
+    return built("github.com/rhysd/actionlint/cmd/actionlint")
+
+
+@pytest.fixture(scope="session")
+def kube_score() -> Path:
+    return built("github.com/zegl/kube-score/cmd/kube-score")
+
+
+def built(package: str) -> Path:
+    """A program from the Go module registry, made as the engine is; once for each version."""
+    program = MADE / package.rsplit("/", 1)[1]
+    with alone(program.name):
+        wanted = (HERE / "go.sum").read_bytes()
+        mark = program.with_suffix(".sum")
         if not program.exists() or not mark.exists() or mark.read_bytes() != wanted:
-            go, environment = go_toolchain(Checkout(ROOT), print)
-            command = [go, "build", "-o", str(program), "github.com/rhysd/actionlint/cmd/actionlint"]
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+            done = run_go("build", "-o", str(program), package)
             assert done.returncode == 0, done.stderr
             mark.write_bytes(wanted)
     return program
+
+
+def run_go(*arguments: str) -> subprocess.CompletedProcess[str]:
+    go, environment = go_toolchain(Checkout(ROOT), print)
+    return subprocess.run([go, *arguments], cwd=HERE, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def gateway_api() -> Path:
+    """The definitions of the Gateway API, of which a cluster's controller brings one version."""
+    with alone("gateway-api"):
+        found = json.loads(run_go("mod", "download", "-json", f"sigs.k8s.io/gateway-api@{GATEWAY_API}").stdout)
+    assert found.get("Sum") == GATEWAY_API_SUM, found
+    return Path(found["Dir"]) / "config" / "crd" / "standard"
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    """In a virtual environment of its own, since it pins what others pin otherwise."""
+    pins = ROOT / "requirements" / "checkov.txt"
+    wanted = f"{sys.version}\n{pins.read_text()}"
+    folder = MADE / "checkov"
+    mark = folder / "pins"
+    with alone("checkov"):
+        if not mark.exists() or mark.read_text() != wanted:
+            print("judges: checkov from PyPI into .groundwork/judges (once, about a minute)", file=sys.stderr)
+            venv.create(folder, clear=True, with_pip=True)
+            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+            done = subprocess.run([*command, "-r", str(pins)], capture_output=True, text=True, timeout=600)
+            if NO_REGISTRY.search(done.stderr) and not os.environ.get("CI"):
+                pytest.skip(f"NOT JUDGED: checkov's packages can't be reached from here. {done.stderr[-300:]}")
+            assert done.returncode == 0, done.stderr
+            mark.write_text(wanted)
+    return folder / "bin" / "checkov"
 
 
 def in_venv(name: str) -> str:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the judges that are in no Python wheel below .groundwork/judges, from Debian's rolling suite, without root and
-# without touching the system: nginx, PostgreSQL and Redis in the versions that production images have, and what images have
-# in them: busybox and wget.
+# without touching the system: nginx, PostgreSQL, MySQL, Redis and RabbitMQ in the versions that production images have,
+# and what images have in them: busybox and wget.
 # Their own C library and all other libraries come along, so that an older machine runs them as well.
 # Exits with 75 when the mirror can't be reached.
 set -eu
@@ -23,7 +23,7 @@ esac
 mirror=$(apt-get --print-uris update | sed -n "s#^'\(.*/\)dists/[a-z]*/InRelease'.*#\1#p" | head -n 1)
 [ -n "$mirror" ] || { echo 'judges: apt-get knows no mirror; is /etc/apt/sources.list.d empty?' >&2; exit 1; }
 
-echo "judges: nginx, PostgreSQL and Redis from $distribution $suite into .groundwork/judges (once, under a minute)"
+echo "judges: nginx, databases and brokers from $distribution $suite into .groundwork/judges (once, a minute or two)"
 mkdir -p "$judges"
 apt=$(mktemp -d "$judges/apt.XXXXXX")
 trap 'rm -rf "$apt"' EXIT
@@ -39,17 +39,26 @@ private() {
 }
 private -o APT::Update::Error-Mode=any update > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit "$UNREACHABLE"; }
 private install --yes --download-only --no-install-recommends \
-    nginx-light redis-server "$postgres" busybox wget openssl > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
+    nginx-light redis-server "$postgres" mysql-server-core mysql-client-core rabbitmq-server busybox wget openssl \
+    > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
 for package in "$apt"/archives/*.deb; do
     dpkg-deb --extract "$package" "$apt/root"
+    rm "$package"
 done
+
+# RabbitMQ and Erlang find themselves by absolute paths. Debian's wrappers would look for a user of that name.
+erlang=/usr/lib/erlang
+sed -i "s#=$erlang\$#=$judges/root$erlang#" "$apt/root$erlang/bin/erl"
+rm -rf "$apt"/root/usr/sbin/rabbitmq* "$apt"/root/usr/share/doc "$apt"/root/usr/share/man
+ln -s "$(cd "$apt/root" && echo usr/lib/rabbitmq/lib/rabbitmq_server-*)" "$apt/root/rabbitmq"
 
 # Each program gets a script in its place that starts it with the libraries beside it.
 loader=$(find "$apt/root" -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(find "$apt/root" -name libc.so.6 -exec dirname {} +)
 for program in "$apt"/root/usr/sbin/nginx "$apt"/root/usr/bin/redis-server "$apt"/root/usr/bin/redis-cli \
     "$apt"/root/usr/bin/busybox "$apt"/root/usr/bin/wget "$apt"/root/usr/bin/openssl \
-    "$apt"/root/usr/lib/postgresql/*/bin/*; do
+    "$apt"/root/usr/lib/postgresql/*/bin/* "$apt"/root/usr/sbin/mysqld "$apt"/root/usr/bin/mysql \
+    "$apt"/root/usr/bin/mysqladmin "$apt/root$erlang"/erts-*/bin/*; do
     program=$(readlink -f "$program")
     [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
     mv "$program" "$program.elf"
@@ -65,7 +74,8 @@ rm -rf "$judges/root"
 mv "$apt/root" "$judges/root"
 "$judges/root/usr/sbin/nginx" -v
 "$judges/root/usr/bin/redis-server" --version
-for server in "$judges"/root/usr/lib/postgresql/*/bin/postgres; do
+for server in "$judges"/root/usr/lib/postgresql/*/bin/postgres "$judges/root/usr/sbin/mysqld"; do
     "$server" --version
 done
+"$judges/root$erlang/bin/erl" -noshell -eval 'crypto:start(), init:stop()'
 touch "$mark"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,12 @@ from groundwork.workload import FILES, Image, Resources, Template, Workload
 from .conftest import free_port, unprivileged
 
 IMAGE = Image(reference="postgres:18", digest=f"sha256:{'0' * 64}", origin="simulated")
-SERVICE = Postgres(database="shop", extensions=())
+SEED = (
+    "CREATE TABLE IF NOT EXISTS seed (id int PRIMARY KEY, word text);"
+    "INSERT INTO seed VALUES (1, '数字人') ON CONFLICT DO NOTHING;",
+    "CREATE OR REPLACE VIEW seeded AS SELECT count(*) AS seeds FROM seed",
+)
+SERVICE = Postgres(database="shop", extensions=(), init_sql=SEED)
 PASSWORDS = {"admin_password": "admin-secret", "password": ""}
 
 
@@ -48,6 +54,7 @@ class Server:
         return {"PATH": path, "PGDATA": str(self.folder / "data" / "groundwork"), "LC_ALL": "C.UTF-8"}
 
     def put(self, workload: Workload, password: str) -> None:
+        shutil.rmtree(self.folder / "files" / "init", ignore_errors=True)
         for file in workload.files:
             path = self.folder / "files" / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +127,20 @@ def test_the_app_logs_in_with_the_password_of_its_generation(server: Server) -> 
     for user, password in (("shop_1", "first-password"), ("shop_2", "second-password")):
         with server.login(user, password) as connection:
             assert connection.execute("SELECT current_user, session_user").fetchone() == ("shop", user)
+
+
+def test_start_up_sql_has_run_in_its_order_as_the_owner(server: Server) -> None:
+    with server.login("shop_2", "second-password") as connection:
+        assert connection.execute("SELECT word, seeds FROM seed, seeded").fetchone() == ("数字人", 1)
+        owners = connection.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'seed'").fetchall()
+        assert owners == [("shop",)]
+
+
+def test_a_job_fails_where_its_sql_does(server: Server) -> None:
+    before, _ = Postgres(database="shop", init_sql=("SELECT * FROM nothing",)).jobs(sizing(generation=2))
+    server.put(before, "second-password")
+    done = server.run(before.command[-1])
+    assert done.returncode != 0 and "nothing" in done.stderr
 
 
 def test_a_wrong_password_and_another_generations_are_refused(server: Server) -> None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from groundwork.catalog import BackingService, Sizing
+from groundwork.catalog import BackingService, Sizing, mysql
+from groundwork.catalog.mysql import Mysql
 from groundwork.catalog.postgres import Postgres, configuration, volume_path
+from groundwork.catalog.rabbitmq import RabbitMq
 from groundwork.catalog.redis import Redis
 from groundwork.scripts import JOB
 from groundwork.workload import Image, Resources, SecretRef
 from tests.sample import ROOT
 
 IMAGE = Image(reference="x:1", digest=f"sha256:{'0' * 64}", origin="simulated")
-SERVICES: dict[str, BackingService] = {"postgres": Postgres(database="shop"), "redis": Redis()}
+SERVICES: dict[str, BackingService] = {
+    "mysql": Mysql(database="shop"),
+    "postgres": Postgres(database="shop"),
+    "rabbitmq": RabbitMq(vhost="shop"),
+    "redis": Redis(),
+}
 PER_CONNECTION_MIB = 5
 
 
@@ -31,7 +40,7 @@ def sizing(service: BackingService, generation: int = 1, memory_mib: int = 512, 
 
 def megabytes(text: str, name: str) -> float:
     """The value of a parameter in MiB, whatever unit it is written in."""
-    found = re.search(rf"^{name} = (\d+)(kB|MB)$", text, flags=re.MULTILINE)
+    found = re.search(rf"^{name} = (\d+)(kB|MB|M|MiB)$", text, flags=re.MULTILINE)
     assert found, f"{name} is missing"
     return int(found[1]) / (1024 if found[2] == "kB" else 1)
 
@@ -68,6 +77,77 @@ def test_more_memory_is_never_less_of_anything(memory_mib: int, more: int) -> No
     assert number(small, "max_connections") <= number(large, "max_connections")
 
 
+@given(st.integers(Mysql.minimum_memory_mib, 1_048_576), st.floats(0.05, 128))
+def test_mysql_fits_its_memory_however_much_it_has(memory_mib: int, cpus: float) -> None:
+    text = mysql.configuration(Resources(memory_mib=memory_mib, cpus=cpus))
+    pool, connections = megabytes(text, "innodb_buffer_pool_size"), number(text, "max_connections")
+    schema = mysql.PERFORMANCE_SCHEMA_MIB[number(text, "table_definition_cache")] if "schema = ON" in text else 0
+    others = mysql.SERVER_MIB + schema + connections * mysql.PER_CONNECTION_MIB + megabytes(text, "temptable_max_ram")
+    assert pool * 1.1 + others <= memory_mib, "its control structures take a tenth of the pool"
+    assert 64 <= pool <= memory_mib * 3 / 4
+    assert 20 <= connections <= 500
+    step = megabytes(text, "innodb_buffer_pool_chunk_size") * number(text, "innodb_buffer_pool_instances")
+    assert pool % step == 0, "MySQL would round it up"
+    assert megabytes(text, "innodb_redo_log_capacity") >= 100
+
+
+def test_mysql_gives_a_machine_of_16_gib_what_s1_asks_for() -> None:
+    text = mysql.configuration(Resources(memory_mib=16384, cpus=8))
+    assert number(text, "max_connections") == 500
+    assert 0.7 <= megabytes(text, "innodb_buffer_pool_size") / 16384 <= 0.8
+    assert megabytes(text, "innodb_redo_log_capacity") >= 2 * 512
+    assert number(text, "binlog_expire_logs_seconds") == 7 * 24 * 3600
+    assert "long_query_time = 1\n" in text and "query_cache" not in text
+
+
+@pytest.mark.parametrize("name", ["mysql", "information_schema", "a" * 28, "Shop", "1a"])
+def test_a_database_of_mysql_is_none_of_its_own_and_leaves_room_for_the_generation(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Mysql(database=name)
+
+
+def test_a_user_of_mysql_has_at_most_32_characters() -> None:
+    assert len(Mysql(database="a" * 27).credentials(9999).username) == 32
+
+
+@given(st.integers(RabbitMq.minimum_memory_mib, 1_048_576))
+def test_rabbitmq_stops_publishers_before_its_memory_is_used_up(memory_mib: int) -> None:
+    text = RabbitMq(vhost="shop").configuration(Resources(memory_mib=memory_mib, cpus=1))
+    mark = megabytes(text, "vm_memory_high_watermark.absolute")
+    assert 150 <= mark <= 0.6 * memory_mib
+    assert megabytes(text, "disk_free_limit.absolute") >= mark
+
+
+@pytest.mark.parametrize(("cpus", "schedulers"), [(0.25, 1), (1, 1), (1.5, 2), (4, 4)])
+def test_rabbitmq_has_a_scheduler_for_each_processor_of_its_limit(cpus: float, schedulers: int) -> None:
+    service = RabbitMq(vhost="shop", ack_seconds=7200)
+    one = replace(sizing(service), resources=Resources(memory_mib=512, cpus=cpus))
+    workload = service.workload(one)
+    assert f"+S {schedulers}:{schedulers} " in str(workload.env["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"])
+    assert "consumer_timeout = 7200000\n" in service.configuration(one.resources)
+    assert workload.uses == () and workload.side_ports == {"management": 15672, "metrics": 15692}
+
+
+def test_the_jobs_of_rabbitmq_reach_its_management_alone() -> None:
+    for job in filter(None, SERVICES["rabbitmq"].jobs(sizing(SERVICES["rabbitmq"], 2))):
+        assert job.uses == ("rabbitmq.management",)
+
+
+@pytest.mark.parametrize(
+    "service", [Mysql(database="shop", init_sql=("A", "B")), Postgres(database="shop", init_sql=("A", "B"))]
+)
+def test_start_up_sql_is_in_files_of_the_job_in_its_order(service: BackingService) -> None:
+    create, retire = service.jobs(sizing(service, 2))
+    assert {file.name: file.content for file in create.files if file.name.startswith("init/")} == {
+        "init/000.sql": "A",
+        "init/001.sql": "B",
+    }
+    assert "/init/*.sql" in create.command[-1]
+    assert retire and not [file for file in retire.files if file.name.startswith("init/")]
+    without, _ = type(service)(database="shop").jobs(sizing(service))  # type: ignore[call-arg]
+    assert "init/" not in without.command[-1]
+
+
 @given(st.integers(Redis.minimum_memory_mib, 1_048_576))
 def test_redis_leaves_room_for_the_copy_of_a_rewrite(memory_mib: int) -> None:
     found = re.search(
@@ -87,7 +167,7 @@ def test_the_default_version_and_memory_are_among_those_allowed(name: str) -> No
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_version_names_an_image_of_that_version(name: str) -> None:
     for version, image in SERVICES[name].versions.items():
-        assert image.endswith(f":{version}")
+        assert image.partition(":")[2].removesuffix("-management") == version
 
 
 @pytest.mark.parametrize("name", SERVICES)
