@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -45,8 +46,13 @@ class Credentials(pulumi.ComponentResource):
         """The text with its secrets filled in; secret itself as soon as one of them is."""
         if not isinstance(value, Template):
             return value
-        parts = [self._values[part] if isinstance(part, SecretRef) else part for part in value.parts]
+        parts = [self._part(part, value.escape) if isinstance(part, SecretRef) else part for part in value.parts]
         return pulumi.Output.secret(pulumi.Output.concat(*parts))
+
+    def _part(self, ref: SecretRef, escape: str) -> pulumi.Output[str]:
+        if escape == "json":
+            return self._values[ref].apply(lambda text: json.dumps(text)[1:-1])
+        return self._values[ref]
 
     def value(self, ref: SecretRef) -> pulumi.Output[str]:
         return self._values[ref]

@@ -12,7 +12,7 @@ import pulumi_docker as docker
 
 from groundwork.deployment import Deployment, Network
 from groundwork.images import repository_of
-from groundwork.scripts import JOB_PROBE, reload_script
+from groundwork.scripts import JOB_PROBE, reload_script, scripts_of
 from groundwork.workload import FILES, File, Image, Probes, Reload, Workload, digest_of
 
 from .container_log import last_lines
@@ -171,16 +171,15 @@ class DockerStack(pulumi.ComponentResource):
             names = [f"{workload.alias}-{replica}" for replica in range(workload.replicas)]
         before = [resource for name in workload.after for resource in self._ready[name]]
         after = [] if workload.reload else before
-        keep = self._deployment.keep_data and workload.role == "service"
+        keep = self._deployment.keep_data and workload.role != "gateway"
         volumes = [
             docker.ContainerVolumeArgs(
                 volume_name=self._volume(volume.name, keep=keep).name, container_path=volume.path
             )
             for volume in workload.volumes
         ]
-        if workload.files:
-            files, loader = self._files(workload, workload.name, workload.files)
-            volumes, after = [files, *volumes], [loader, *after]
+        files, loader = self._files(workload, workload.name, (*workload.files, *scripts_of(workload)))
+        volumes, after = [files, *volumes], [loader, *after]
         containers = [self._container(name, workload, volumes, after) for name in names]
         self._ready[workload.name] = list(containers)
         if workload.reload:

@@ -31,7 +31,7 @@ class Network:
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """What `plan()` returns. `secrets` maps each secret to the configuration key that holds it, or to None
-    where the target generates it. `urls` are what a user opens."""
+    where the target generates it. `pull_password` is that of a private registry. `urls` are what a user opens."""
 
     project: str
     stack: str
@@ -42,6 +42,7 @@ class Deployment:
     connections: tuple[Connection, ...]
     networks: tuple[Network, ...]
     secrets: Mapping[SecretRef, str | None]
+    pull_password: SecretRef | None = None
     urls: Mapping[str, str]
 
     @property
@@ -65,7 +66,7 @@ class Deployment:
         reloads the container that exchanges its configuration."""
         return sum(
             workload.resources.memory_mib
-            * workload.replicas
+            * (workload.autoscale.most if workload.autoscale else workload.replicas)
             * (2 if workload.strategy == "surge" or workload.reload else 1)
             for workload in self.workloads
         )

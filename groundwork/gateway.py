@@ -1,303 +1,75 @@
-"""Routes to nginx configuration, and the gateway's workload.
+"""The gateway's workload: nginx, with the routes as its configuration.
 
-The container's own configuration (MAIN) hardly ever changes. Everything about routes lives in a directory that is
-exchanged while nginx runs; so a changed route never closes a listening socket.
+The container's own configuration hardly ever changes. On a Docker engine everything about routes lives in a
+directory that is exchanged while nginx runs; so a changed route never closes a listening socket. In a cluster a changed
+route is a release of the gateway, whose pods take turns behind a Service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from ipaddress import IPv4Network
 
-from jinja2 import Environment, StrictUndefined
-
-from .settings import Entry, GatewaySettings
+from .nginx import ALIVE, HTTP, HTTPS, KEEPALIVE_MIN_SECONDS, LIVE, SITE, VERSION, Upstream, main_file, routes_files
+from .settings import Entry, Settings
 from .system import Route
-from .workload import (
-    FILES,
-    File,
-    HttpGet,
-    Image,
-    Probes,
-    Published,
-    Reload,
-    Resources,
-    SecretRef,
-    Template,
-    Volume,
-    Workload,
-    digest_of,
-)
+from .targets import DockerTarget, KubernetesTarget
+from .workload import FILES, HttpGet, Image, Probes, Published, Reload, Resources, SecretRef, Volume, Workload
 
-HTTP, HTTPS, ALIVE, VERSION = 8080, 8443, 8090, 8091
-"""Ports inside the container; the last two listen on its loopback only."""
-LIVE = "/var/tmp"
-"""Holds one directory a version and the link `current`. Every image has this directory open to any user, and a new
-volume takes its mode from there; so nobody needs root to own it."""
 CHECK = f"sed 's#{LIVE}/current#'\"$NEXT\"'#' {FILES}/nginx.conf > /tmp/check.conf && nginx -t -q -c /tmp/check.conf"
-USER = "101:101"
-"""The user `nginx` of the official image."""
-KEEPALIVE_MIN_SECONDS = 2
-"""After a reload, an idle client connection stays usable for this long, so that no client loses a race with its end."""
+USER = "10101:10101"
+"""Any user will do: nginx writes to /tmp alone. Judges of Kubernetes want one that the node does not have."""
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""Where the pods of a cluster have their addresses."""
+UPLOAD_SECONDS = 600
+"""How long a pod that is released may end what it passes on: 100 MB at 1.4 Mbit/s; WebSockets are cut then."""
 SETTLE_SECONDS = KEEPALIVE_MIN_SECONDS + 1
 """After that time no old worker takes new requests, and the old release may go."""
 
-MAIN = f"""\
-worker_processes 2;
-# A WebSocket in an old worker survives a reload; its app closes it properly when it is replaced.
-worker_shutdown_timeout 1h;
-# Twice the connections, since a proxied one has two ends; engines give containers 1024 to begin with.
-worker_rlimit_nofile 8192;
-pid /tmp/nginx.pid;
-error_log /dev/stderr warn;
-events {{
-    worker_connections 4096;
-}}
-http {{
-    client_body_temp_path /tmp/body;
-    proxy_temp_path /tmp/proxy;
-    fastcgi_temp_path /tmp/fastcgi;
-    uwsgi_temp_path /tmp/uwsgi;
-    scgi_temp_path /tmp/scgi;
-    access_log off;
-    server_tokens off;
-    server {{
-        listen 127.0.0.1:{ALIVE};
-        location = /alive {{
-            return 204;
-        }}
-    }}
-    include {LIVE}/current/*.conf;
-}}
-"""
-
-ROUTES = """\
-log_format structured escape=json
-    '{"time":"$time_iso8601","request_id":"$request_id","client":"$remote_addr","method":"$request_method",'
-    '"path":"$uri","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,'
-    '"upstream":"$upstream_addr","upstream_seconds":"$upstream_response_time"}';
-access_log /dev/stdout structured;
-
-client_max_body_size {{ entry.max_body_mib }}m;
-client_header_timeout 15s;
-client_body_timeout 60s;
-send_timeout 60s;
-keepalive_timeout 65s;
-keepalive_min_timeout {{ keepalive_min_seconds }}s;
-sendfile on;
-tcp_nopush on;
-
-gzip on;
-gzip_vary on;
-gzip_proxied any;
-gzip_min_length 1024;
-gzip_types text/plain text/css text/javascript text/xml application/json application/javascript application/xml
-    application/xml+rss image/svg+xml;
-{% for network in entry.trusted_proxies %}
-set_real_ip_from {{ network }};
-{% endfor %}
-{% if entry.trusted_proxies %}
-real_ip_header X-Forwarded-For;
-real_ip_recursive on;
-{% endif %}
-# Only a trusted proxy may say how the client reached it.
-geo $realip_remote_addr $from_trusted_proxy {
-    default 0;
-{% for network in entry.trusted_proxies %}
-    {{ network }} 1;
-{% endfor %}
-}
-map "$from_trusted_proxy:$http_x_forwarded_proto" $forwarded_proto {
-    default $scheme;
-    "1:https" https;
-    "1:http" http;
-}
-# WebSocket is the only protocol that a connection may be upgraded to.
-map $http_upgrade $upgrade {
-    default "";
-    ~*^websocket$ websocket;
-}
-map $upgrade $upgrade_or_keep {
-    default "";
-    websocket upgrade;
-}
-limit_req_zone $binary_remote_addr zone=per_client:10m rate={{ rate }};
-limit_req_status 429;
-
-# Docker's resolver; a container that was started again has another address.
-resolver 127.0.0.11 valid=2s ipv6=off;
-resolver_timeout 2s;
-{% for name, upstream in upstreams.items() %}
-upstream {{ name }} {
-    zone {{ name }} 256k;
-    least_conn;
-    server {{ upstream.release }}:{{ upstream.port }} resolve;
-{% if upstream.release != name %}
-    # Every release answers to this name. Its addresses outlive a reload, so they bridge the moment in which
-    # those of a new release are not yet known.
-    server {{ name }}:{{ upstream.port }} resolve backup;
-{% endif %}
-    # Shorter than the idle time-out of uvicorn (5 s), the shortest among common servers: nginx closes first.
-    keepalive 32;
-    keepalive_timeout 4s;
-}
-{% endfor %}
-server {
-    listen 127.0.0.1:{{ version_port }};
-    access_log off;
-    location = /version {
-        return 200 "@VERSION@";
-    }
-}
-{% if entry.certificate %}
-server {
-    listen {{ http }};
-    server_name {{ server_names }};
-    location = /health {
-        access_log off;
-        default_type text/plain;
-        return 200 "ok\\n";
-    }
-    location / {
-        return 308 https://$host{{ https_suffix }}$request_uri;
-    }
-}
-{% endif %}
-server {
-{% if entry.certificate %}
-    listen {{ https }} ssl;
-    http2 on;
-    # Mozilla's intermediate configuration, version 6.0.
-    ssl_certificate {{ directory }}/tls.crt;
-    ssl_certificate_key {{ directory }}/tls.key;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
-ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
-    ssl_ecdh_curve X25519:prime256v1:secp384r1;
-    ssl_prefer_server_ciphers off;
-    ssl_session_timeout 1d;
-    ssl_session_cache shared:tls:10m;
-    ssl_session_tickets off;
-    add_header Strict-Transport-Security "max-age=63072000" always;
-{% else %}
-    listen {{ http }};
-{% endif %}
-    server_name {{ server_names }};
-    add_header X-Content-Type-Options nosniff always;
-    add_header X-Frame-Options SAMEORIGIN always;
-    add_header Referrer-Policy strict-origin-when-cross-origin always;
-    add_header X-Request-ID $request_id always;
-
-    proxy_http_version 1.1;
-    proxy_set_header Host $host;
-    proxy_set_header X-Real-IP $remote_addr;
-    # The client's address as this gateway knows it; what clients claim themselves goes no further.
-    proxy_set_header X-Forwarded-For $remote_addr;
-    proxy_set_header X-Forwarded-Proto $forwarded_proto;
-    proxy_set_header X-Forwarded-Host $host;
-    proxy_set_header X-Request-ID $request_id;
-    proxy_set_header Upgrade $upgrade;
-    proxy_set_header Connection $upgrade_or_keep;
-    proxy_connect_timeout 2s;
-    proxy_send_timeout 60s;
-    # Bodies stream: the release that began with an upload ends it, and 100 MB never lie in memory.
-    proxy_request_buffering off;
-    proxy_next_upstream error timeout;
-    proxy_next_upstream_tries 3;
-    proxy_next_upstream_timeout 6s;
-    proxy_max_temp_file_size 0;
-
-    location = /health {
-        access_log off;
-        default_type text/plain;
-        return 200 "ok\\n";
-    }
-{% for route in routes %}
-    location {{ route.path }} {
-        limit_req zone=per_client burst={{ entry.burst }} nodelay;
-        proxy_pass http://{{ route.app }};
-{% if route.websocket %}
-        proxy_read_timeout 1h;
-        proxy_send_timeout 1h;
-{% else %}
-        proxy_read_timeout {{ route.timeout_seconds }}s;
-{% endif %}
-    }
-{% endfor %}
-}
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upstream:
-    """Where an app is found: the name of its present release, and its port."""
-
-    release: str
-    port: int
-
-
-def routes_files(
-    entry: Entry, routes: Sequence[Route], upstreams: Mapping[str, Upstream], tls_key: SecretRef | None = None
-) -> tuple[str, tuple[File, ...]]:
-    """The version of the gateway's configuration, and its files: the routes, and certificate and key where given."""
-    template = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False).from_string(ROUTES)
-    text = template.render(
-        entry=entry,
-        routes=sorted(routes, key=lambda route: route.path),
-        upstreams=upstreams,
-        rate=rate_of(entry.requests_per_second),
-        server_names=" ".join(entry.server_names) or "_",
-        https_suffix="" if entry.https_port == 443 else f":{entry.https_port}",
-        keepalive_min_seconds=KEEPALIVE_MIN_SECONDS,
-        http=HTTP,
-        https=HTTPS,
-        version_port=VERSION,
-        directory=f"{LIVE}/@VERSION@",
-    )
-    tls: tuple[File, ...] = ()
-    if entry.certificate and tls_key:
-        tls = (
-            File(name="tls.crt", content=entry.certificate),
-            File(name="tls.key", content=Template((tls_key,))),
-        )
-    version = digest_of((File(name="routes.conf", content=text), *tls))
-    return version, (File(name="routes.conf", content=text.replace("@VERSION@", version)), *tls)
-
-
-def rate_of(requests_per_second: float) -> str:
-    """nginx knows whole numbers only, per second or per minute."""
-    if requests_per_second >= 10:
-        return f"{requests_per_second:.0f}r/s"
-    return f"{round(requests_per_second * 60)}r/m"
-
 
 def gateway_workload(
-    entry: Entry,
-    settings: GatewaySettings,
+    settings: Settings,
     image: Image,
     routes: Sequence[Route],
     upstreams: Mapping[str, Upstream],
     tls_key: SecretRef | None,
 ) -> Workload:
     """The one workload that the outside reaches."""
-    version, files = routes_files(entry, routes, upstreams, tls_key)
-    ports = {entry.http_port: HTTP} | ({entry.https_port: HTTPS} if entry.certificate else {})
-    alive = HttpGet(port=ALIVE, path="/alive")
-    return Workload(
+    base = Workload(
         name="gateway",
         role="gateway",
         image=image,
         command=("nginx", "-c", f"{FILES}/nginx.conf", "-g", "daemon off;"),
         user=USER,
-        files=(File(name="nginx.conf", content=MAIN),),
-        volumes=(Volume(name="gateway-live", path=LIVE),),
         port=HTTP,
+        resources=Resources(memory_mib=settings.gateway.memory_mib, cpus=settings.gateway.cpus),
+        after=tuple(upstreams),
+    )
+    if isinstance(settings.target, DockerTarget):
+        return on_docker(base, settings.entry, routes, upstreams, tls_key)
+    return on_kubernetes(base, settings, settings.target, routes, upstreams, tls_key)
+
+
+def on_docker(
+    base: Workload,
+    entry: Entry,
+    routes: Sequence[Route],
+    upstreams: Mapping[str, Upstream],
+    tls_key: SecretRef | None,
+) -> Workload:
+    """One container that holds the machine's ports, and exchanges its routes while it runs."""
+    version, files = routes_files(entry, routes, upstreams, tls_key)
+    ports = {entry.http_port: HTTP} | ({entry.https_port: HTTPS} if entry.certificate else {})
+    alive = HttpGet(port=ALIVE, path="/alive")
+    return replace(
+        base,
+        files=(main_file(f"{LIVE}/current", f"127.0.0.1:{ALIVE}"),),
+        volumes=(Volume(name="gateway-live", path=LIVE),),
         published=tuple(
             Published(address=str(entry.address), port=port, target=target) for port, target in ports.items()
         ),
-        resources=Resources(memory_mib=settings.memory_mib, cpus=settings.cpus),
         probes=Probes(liveness=alive, readiness=alive),
-        after=tuple(upstreams),
         reload=Reload(
             directory=LIVE,
             files=files,
@@ -306,4 +78,36 @@ def gateway_workload(
             version_url=f"http://127.0.0.1:{VERSION}/version",
             settle_seconds=SETTLE_SECONDS,
         ),
+    )
+
+
+def on_kubernetes(
+    base: Workload,
+    settings: Settings,
+    target: KubernetesTarget,
+    routes: Sequence[Route],
+    upstreams: Mapping[str, Upstream],
+    tls_key: SecretRef | None,
+) -> Workload:
+    """Pods that are released like an app. Only the cluster's entry reaches them, so it may say whom it speaks for."""
+    entry = settings.entry
+    behind = target.exposure.kind in ("ingress", "gateway")
+    trusted = PRIVATE if behind and not entry.trusted_proxies else entry.trusted_proxies
+    redirect = behind and bool(target.exposure.issuer or target.exposure.tls_secret)
+    https = target.exposure.port if target.exposure.kind == "node_port" else 443
+    _, files = routes_files(
+        entry, routes, upstreams, tls_key, docker=False, redirect=redirect, https_port=https, trusted_proxies=trusted
+    )
+    return replace(
+        base,
+        # The kubelet asks at the pod's address.
+        files=(
+            main_file(f"{FILES}/{SITE}", str(ALIVE)),
+            *(replace(file, name=f"{SITE}/{file.name}") for file in files),
+        ),
+        side_ports={"https": HTTPS} if entry.certificate else {},
+        probes=Probes(liveness=HttpGet(port=ALIVE, path="/alive"), readiness=HttpGet(port=HTTP, path="/health")),
+        grace_seconds=UPLOAD_SECONDS,
+        replicas=settings.gateway.replicas or target.usual_replicas,
+        strategy="surge",
     )

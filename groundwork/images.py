@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,13 @@ def repository_of(reference: str) -> str:
     return reference.rsplit(":", 1)[0] if ":" in last else reference
 
 
+def image_name(image: Image) -> str:
+    """The engine's name for an image that can't change."""
+    if image.origin in ("local", "sources"):
+        return image.digest
+    return f"{repository_of(image.reference)}@{image.digest}"
+
+
 @dataclass(frozen=True)
 class ImageLock:
     """Images by reference. A missing one is refused, or marked: as its sources where it is built below `root`, else as
@@ -49,7 +56,7 @@ class ImageLock:
         """The image behind `reference`; LookupError when the lock lacks it and refuses."""
         name, at, digest = reference.partition("@")
         if at:
-            return Image(reference=name, digest=digest, origin="registry")
+            return Image(reference=name, digest=digest, origin="local" if self.is_local(name) else "registry")
         if reference in self.images:
             return self.images[reference]
         if self.missing == "refuse":
@@ -59,6 +66,14 @@ class ImageLock:
             return Image(reference=reference, digest=sources, origin="sources")
         made = hashlib.sha256(reference.encode()).hexdigest()
         return Image(reference=reference, digest=f"sha256:{made}", origin="simulated")
+
+    def is_local(self, name: str) -> bool:
+        """Whether an image of that name is one that only this machine's engine has, whatever its digest."""
+        return name.startswith(BUILD) or (name in self.images and self.images[name].origin == "local")
+
+    def of_registries(self) -> ImageLock:
+        """Without what only this machine's engine has: then a digest under the same name is a registry's."""
+        return replace(self, images={name: one for name, one in self.images.items() if one.origin != "local"})
 
 
 def digest_of_folder(folder: Path) -> str:

@@ -24,7 +24,7 @@ def _no_number(value: object) -> object:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$"), Field(examples=["api"])]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$"), Field(examples=["api"])]
 """A DNS label, so that it names containers and Kubernetes objects: `a-z`, `0-9`, `-`, at most 31 characters."""
 
 Whole = Annotated[int, Strict()]
@@ -42,13 +42,16 @@ def model_faults(error: ValidationError, model: type[BaseModel], root: str) -> I
     misspelled = {_meant(schema, item["loc"]) for item in items if item["type"] == "extra_forbidden"}
     for item in items:
         kind, loc, found = item["type"], item["loc"], item["input"]
-        path = ".".join([root, *(str(step) for step in loc if step != "[key]")])
+        path = ".".join([root, *(str(step) for step in _written(schema, loc) if step != "[key]")])
         reason = str(item["ctx"]["error"]) if kind == "value_error" else ""
         if kind == "extra_forbidden":
             yield Fault(path, f"there is no key `{loc[-1]}`", nearest(str(loc[-1]), _keys(schema, loc[:-1])))
         elif kind == "missing":
             if loc not in misspelled:
                 yield Fault(path, "is missing", f"it should be {_words(schema, loc)}")
+        elif kind == "union_tag_invalid":
+            kinds = [variant["properties"]["kind"]["const"] for variant in _variants(schema, loc)]
+            yield Fault(f"{path}.kind", f"`{shorten(found['kind'])}` can't be used", f"it should be {_one_of(kinds)}")
         elif loc and loc[-1] == "[key]":
             yield Fault(path, f"`{found}` can't be a name here", _key_words(schema, loc[:-2]))
         elif reason and isinstance(found, dict | BaseModel):
@@ -79,11 +82,23 @@ def _keys(schema: Schema, loc: Loc) -> set[str]:
     return set(_at(schema, loc).get("properties", ()))
 
 
+def _written(schema: Schema, loc: Loc) -> Loc:
+    """`loc` without the steps that name a variant, which nobody writes."""
+    return tuple(step for depth, step in enumerate(loc) if "oneOf" not in _at(schema, loc[:depth]))
+
+
+def _variants(schema: Schema, loc: Loc) -> list[Schema]:
+    return [resolved(schema, variant) for variant in _at(schema, loc)["oneOf"]]
+
+
 def _at(schema: Schema, loc: Loc) -> Schema:
-    """The JSON schema of what may stand at `loc`."""
+    """The JSON schema of what may stand at `loc`, in which pydantic names the variant behind a `oneOf`."""
     node = resolved(schema, schema)
     for step in loc:
-        if "properties" in node:
+        if "oneOf" in node:
+            variants = [resolved(schema, variant) for variant in node["oneOf"]]
+            node = next(variant for variant in variants if variant["properties"]["kind"]["const"] == step)
+        elif "properties" in node:
             node = node["properties"][step]
         elif "items" in node:
             node = node["items"]
@@ -107,7 +122,9 @@ def _words(schema: Schema, loc: Loc) -> str:
     """What may stand at `loc`, for a person."""
     node = _at(schema, loc)
     if "const" in node or "enum" in node:
-        return " or ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
+        return _one_of(node.get("enum", [node.get("const")]))
+    if "oneOf" in node:
+        return "a mapping with the key `kind`"
     match node["type"]:
         case "integer" | "number" as number:
             kind = "a whole number" if number == "integer" else "a number"
@@ -120,6 +137,10 @@ def _words(schema: Schema, loc: Loc) -> str:
             known = ", ".join(node.get("properties", ()))
             return f"a mapping with keys among: {known}" if known else "a mapping, one line `name: …` for each"
     return _text_words(node)
+
+
+def _one_of(allowed: list[str]) -> str:
+    return " or ".join(f"`{one}`" for one in allowed)
 
 
 def _text_words(node: Schema) -> str:

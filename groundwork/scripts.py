@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import replace
 
 from .workload import FILES, Check, File, HttpGet, Probes, Reload, Workload
 
@@ -81,12 +80,20 @@ ready || {{ echo 'not ready'; exit 1; }}
 
 JOB = """\
 #!/bin/sh
-# The plugin does not tell how a container ended. A job that succeeded leaves a mark, and stays until it was seen,
-# and longer than the minute that it may leave something running behind it.
+# The plugin does not tell how a container ended. A job that succeeded leaves a mark, and stays until it was seen.
 set -eu
 "$@"
 touch /tmp/.done
 exec sleep 90
+"""
+
+LATER = """\
+#!/bin/sh
+# Nobody waits for what this does: it is marked as done before it begins.
+set -eu
+touch /tmp/.done
+sleep {delay}
+exec "$@"
 """
 
 JOB_PROBE = "test -e /tmp/.done"
@@ -177,12 +184,10 @@ def reload_script(reload: Reload) -> str:
     )
 
 
-def with_scripts(workload: Workload) -> Workload:
-    """The workload with the scripts it needs where the engine has only one probe and no notion of a job."""
+def scripts_of(workload: Workload) -> tuple[File, ...]:
+    """The scripts that a workload needs where the engine has only one probe and no notion of a job."""
     if workload.role == "job":
-        script = File(name="job.sh", content=JOB)
-    elif workload.probes:
-        script = File(name="probe.sh", content=probe_script(workload.probes, workload.grace_seconds))
-    else:
-        return workload
-    return replace(workload, files=(*workload.files, script))
+        later = LATER.format(delay=workload.delay_seconds)
+        return (File(name="job.sh", content=later if workload.delay_seconds else JOB),)
+    assert workload.probes, f"{workload.name} runs without probes"
+    return (File(name="probe.sh", content=probe_script(workload.probes, workload.grace_seconds)),)

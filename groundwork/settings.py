@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from ipaddress import IPv4Address
+from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from .faults import nearest
 from .model import Address, AddressRange, Model, Name, Number, Port, Whole
+from .targets import DockerTarget, Target
 
 ZONES = frozenset(available_timezones())
 
@@ -17,7 +18,7 @@ Memory = Annotated[Whole, Field(ge=16, le=1_048_576)]
 Cpus = Annotated[Number, Field(ge=0.05, le=128)]
 ImageReference = Annotated[
     str,
-    StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?)$", max_length=255),
+    StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*)(@sha256:[0-9a-f]{64})?$", max_length=255),
     Field(examples=["harbor.example.com/team/api:1.4.2"]),
 ]
 ServerName = Annotated[
@@ -26,25 +27,6 @@ ServerName = Annotated[
     Field(examples=["portal.example.com"]),
 ]
 SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class DockerTarget(Model):
-    """One Docker engine: the one that `DOCKER_HOST` or the Docker context names."""
-
-    kind: Literal["docker"] = "docker"
-    """What runs the containers."""
-    memory_mib: Annotated[Whole, Field(ge=256, le=4_194_304)] = 3584
-    """Memory of the machine that containers may take, in MiB. A stack that needs more is refused.
-    The default is a 4 GiB machine less 512 MiB for its system."""
-    subnets: AddressRange = IPv4Network("10.212.0.0/14")
-    """The range from which container networks take their /28; change it where it meets a network of yours."""
-
-    @field_validator("subnets")
-    @classmethod
-    def _room_for_networks(cls, subnets: IPv4Network) -> IPv4Network:
-        if subnets.prefixlen > 20 or not subnets.is_private:
-            raise ValueError("should be a private range of at least /20 (256 networks), such as 10.212.0.0/14")
-        return subnets
 
 
 class Entry(Model):
@@ -96,19 +78,47 @@ class Registry(Model):
     """Its password is the secret `groundwork:secret_registry_password`."""
 
 
+class AutoscaleSettings(Model):
+    """How many replicas run, by what they use. Only Kubernetes does this; a Docker engine runs `least` of them.
+    The defaults, and how fast the number changes, are those of the document library (K4)."""
+
+    least: Annotated[Whole, Field(ge=2, le=100)] = 2
+    """Never fewer than these."""
+    most: Annotated[Whole, Field(ge=2, le=100)] = 10
+    """Never more than these."""
+    cpu_percent: Annotated[Whole, Field(ge=10, le=95)] = 70
+    """Of the processor time that a replica asks for, on average."""
+    memory_percent: Annotated[Whole, Field(ge=10, le=95)] = 80
+    """Of the memory that a replica asks for, on average."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> AutoscaleSettings:
+        if self.least > self.most:
+            raise ValueError(f"least is {self.least} and most is {self.most}; exchange them")
+        return self
+
+
 class AppSettings(Model):
     """One app of the system in this environment; what is not said stays as the system says it."""
 
     image: ImageReference | None = None
-    """`name:tag`, `name@sha256:…`, or `build:<folder of images/>`."""
+    """`name:tag`, `name@sha256:…`, or `build:<folder of images/>`, which may say `@sha256:…` as well."""
     replicas: Annotated[Whole, Field(ge=1, le=12)] | None = None
     """How many run side by side."""
+    autoscale: AutoscaleSettings | None = None
+    """Instead of `replicas`."""
     memory_mib: Memory | None = None
     """Limit of the memory of one replica, in MiB."""
     cpus: Cpus | None = None
     """Limit of the processor time of one replica, in cores."""
     settings: dict[SettingName, str] = Field(default_factory=dict)
     """Further settings of the app, or other values for those that the system gives."""
+
+    @model_validator(mode="after")
+    def _one_number(self) -> AppSettings:
+        if self.replicas is not None and self.autoscale is not None:
+            raise ValueError("replicas and autoscale are both given; keep one of them")
+        return self
 
 
 class ServiceSettings(Model):
@@ -122,6 +132,8 @@ class ServiceSettings(Model):
     """Limit of its memory, in MiB; its configuration is tuned from it."""
     cpus: Cpus | None = None
     """Limit of its processor time, in cores."""
+    disk_gib: Annotated[Whole, Field(ge=1, le=65_536)] | None = None
+    """Size of its volume in GiB, on Kubernetes. It can grow where the storage class allows it, and never shrink."""
     credentials: Annotated[Whole, Field(ge=1, le=9999)] = 1
     """Generation of the credentials that apps use. Add one and run `up`: they rotate without a lost request."""
 
@@ -135,6 +147,8 @@ class GatewaySettings(Model):
     """Limit of its memory, in MiB."""
     cpus: Cpus = 1
     """Limit of its processor time, in cores."""
+    replicas: Annotated[Whole, Field(ge=1, le=12)] | None = None
+    """How many run side by side: 2 on Kubernetes, and never more than 1 on a Docker engine, whose ports it holds."""
 
 
 class Settings(Model):
@@ -144,7 +158,7 @@ class Settings(Model):
     """Folder below `systems/`; the default is the project's name."""
     time_zone: Annotated[str, Field(examples=["Asia/Shanghai"])] = "UTC"
     """IANA name of the team's local time, such as Asia/Shanghai."""
-    target: DockerTarget = DockerTarget()
+    target: Target = DockerTarget()
     entry: Entry = Entry()
     registry: Registry | None = None
     gateway: GatewaySettings = GatewaySettings()

@@ -12,29 +12,54 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
 from .model import Model, Name, Port, model_faults, model_named
-from .settings import Cpus, ImageReference, Memory, SettingName
+from .settings import AutoscaleSettings, Cpus, ImageReference, Memory, SettingName
 
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
+CronSchedule = Annotated[
+    str, StringConstraints(pattern=r"^([0-9*/,-]+( [0-9*/,-]+){4})?$"), Field(examples=["0 2 * * *"])
+]
+
+
+class AppVolume(Model):
+    """Data of an app that outlives its releases. The image must have `path`, owned by the app's user."""
+
+    name: Name
+    """Its name within the app."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[a-z][A-Za-z0-9._/-]*$")]
+    """Where the app sees it."""
+    size_gib: Annotated[int, Field(ge=1, le=65_536)] = 1
+    """What is asked for on Kubernetes, in GiB."""
+    shared: bool = False
+    """All replicas write it at once, old and new releases as well. What is not shared needs a singleton."""
+
+
 class App(Model):
-    """Code of the system's own, in an image, that serves http on `port`."""
+    """Code of the system's own, in an image: it serves http on `port`, or works without one."""
 
     name: Name
     """Its name, in routes, in the stack file and in the network."""
-    image: ImageReference
+    image: ImageReference | None = None
     """The image; a stack file usually names the release of its environment."""
+    image_of: Name | None = None
+    """Instead: runs the image of that app, also where a stack file names another one, and starts behind its release
+    command."""
     command: tuple[str, ...] = ()
     """Instead of the image's own command."""
-    port: Port
-    """The port on which it serves http."""
+    port: Port | None = None
+    """The port on which it serves http. Without one, `live_command` and `ready_command` say how it does."""
     user: Annotated[str, StringConstraints(pattern=r"^[1-9]\d*:[1-9]\d*$")] = "10001:10001"
     """Numeric user and group of the process; never root."""
     live_path: HttpPath = "/health/live"
     """Answers as long as the process works; when it does not, the process is ended and started again."""
     ready_path: HttpPath = "/health/ready"
     """Answers when the app can take traffic. It tells of the app itself, not of what the app uses."""
+    live_command: str = ""
+    """Shell, instead of `live_path`. It runs every three seconds, so it should start nothing large."""
+    ready_command: str = ""
+    """Shell, instead of `ready_path`."""
     startup_seconds: Annotated[int, Field(ge=1, le=900)] = 60
     """How long a start may take before it counts as failed."""
     grace_seconds: Annotated[int, Field(ge=1, le=900)] = 40
@@ -54,14 +79,45 @@ class App(Model):
     """Runs to its end in the new image before the new release starts: migrations. Must be safe to repeat."""
     release_timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """How long the release command may take."""
-    replicas: Annotated[int, Field(ge=1, le=12)] = 1
-    """How many run side by side."""
+    replicas: Annotated[int, Field(ge=1, le=12)] | None = None
+    """How many run side by side: where nobody says, 2 on Kubernetes and 1 on a Docker engine."""
+    autoscale: AutoscaleSettings | None = None
+    """Instead of `replicas`, where the target can."""
+    singleton: bool = False
+    """Never runs twice: it stops before its next release starts. For schedulers."""
+    schedule: CronSchedule = ""
+    """Runs `command` to its end at these times, in the stack's time zone: five fields of cron. Kubernetes only."""
+    volumes: tuple[AppVolume, ...] = ()
+    """Data that outlives releases."""
     memory_mib: Memory = 128
     """Limit of the memory of one replica, in MiB."""
     cpus: Cpus = 1
     """Limit of the processor time of one replica, in cores."""
     tmp_mib: Annotated[int, Field(ge=1, le=65_536)] = 16
-    """Size of /tmp in MiB, held in memory: the only place where the app may write."""
+    """Size of /tmp in MiB, held in memory: the only place beside its volumes where the app may write."""
+
+    @model_validator(mode="after")
+    def _can_run(self) -> App:
+        if (self.image is None) == (self.image_of is None):
+            raise ValueError(f"app {self.name}: needs either `image` or `image_of`; give one of them")
+        commands = [name for name in ("live_command", "ready_command") if getattr(self, name)]
+        if self.schedule and (commands or self.port or self.singleton or self.volumes or not self.command):
+            raise ValueError(
+                f"app {self.name}: runs to its end on a schedule; it needs `command`, and can have no port, probes, "
+                "volumes or singleton"
+            )
+        if not self.schedule and len(commands) != (0 if self.port else 2):
+            raise ValueError(
+                f"app {self.name}: is probed by http or by commands; give `port`, or both `live_command` and "
+                "`ready_command`"
+            )
+        if (self.singleton or self.schedule) and ((self.replicas or 1) > 1 or self.autoscale):
+            raise ValueError(f"app {self.name}: never runs twice at once; take `replicas` and `autoscale` out")
+        for volume in self.volumes:
+            if not volume.shared and not self.singleton:
+                what = f"app {self.name}: volume {volume.name} has one writer"
+                raise ValueError(f"{what}; say `shared=True` there, or `singleton=True`")
+        return self
 
 
 class Route(Model):
@@ -99,14 +155,25 @@ class System(Model):
         for name in names:
             if names.count(name) > 1 or name == "gateway":
                 raise ValueError(f"the name `{name}` is taken; apps and services need names of their own")
-        apps, services = {app.name for app in self.apps}, {service.name for service in self.services}
+        apps, services = {app.name: app for app in self.apps}, {service.name for service in self.services}
+        owners = {app.name for app in self.apps if app.image}
         for app in self.apps:
             for used in app.uses:
                 if used not in services:
                     raise ValueError(f"app {app.name}: uses `{used}`, which is no service; {nearest(used, services)}")
+            if app.image_of and app.image_of not in owners:
+                near = nearest(app.image_of, owners)
+                raise ValueError(f"app {app.name}: `{app.image_of}` is no app with an image; {near}")
+        volumes = [f"{app.name}-{volume.name}" for app in self.apps for volume in app.volumes]
+        volumes += [f"{service}-data" for service in services]
+        for name in volumes:
+            if volumes.count(name) > 1:
+                raise ValueError(f"two volumes would be called `{name}`; give one another name")
         for route in self.routes:
             if route.app not in apps:
                 raise ValueError(f"route {route.path}: there is no app `{route.app}`; {nearest(route.app, apps)}")
+            if apps[route.app].port is None:
+                raise ValueError(f"route {route.path}: app {route.app} has no port; give it one")
         paths = [route.path for route in self.routes]
         if len(set(paths)) < len(paths):
             raise ValueError("two routes have the same path; keep one of them")

@@ -14,9 +14,10 @@ from typing import Literal
 FILES = "/etc/groundwork"
 """The one directory below which every file of a workload is mounted, read-only."""
 
-REVISION = 1
+REVISION = 2
 """Part of every release. Add one whenever a target makes other containers of the same workload than before:
 then an upgrade of Groundwork is a release too, and replaces nothing that serves (tests/components/test_revision.py)."""
+NO_PART_OF_A_RELEASE = ("replicas", "autoscale", "reload", "after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,10 @@ class SecretRef:
 
 @dataclass(frozen=True)
 class Template:
-    """A text in which secrets are still names."""
+    """A text in which secrets are still names. Where it is `json`, their values become parts of strings in it."""
 
     parts: tuple[str | SecretRef, ...]
+    escape: Literal["", "json"] = ""
 
     def secrets(self) -> Iterator[SecretRef]:
         return (part for part in self.parts if isinstance(part, SecretRef))
@@ -70,10 +72,13 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """Data that outlives its container. `path` is where the workload sees it."""
+    """Data that outlives its container. `path` is where the workload sees it; `size_gib` is asked for where a target
+    hands out disks by size; a `shared` one is written by several replicas at once."""
 
     name: str
     path: str
+    size_gib: int = 1
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +133,16 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Autoscale:
+    """From `least` to `most` replicas, so that they use these shares of the processor and memory they ask for."""
+
+    least: int
+    most: int
+    cpu_percent: int
+    memory_percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reload:
     """Configuration that changes without a new container: checked, put in place, signalled, and seen to be live.
 
@@ -148,7 +163,11 @@ class Workload:
     """One thing that runs. `role` is what it is to the system, `strategy` how a new release takes over.
 
     `surge`: new beside old, old removed after the switch. `recreate`: the old one stops before the new one starts
-    (databases, singletons). A `job` runs once per release and must exit with 0.
+    (databases, singletons). A `job` runs once per release and must exit with 0, or, with a `schedule` (five fields of
+    cron, in the deployment's time zone), whenever its time has come. One with `delay_seconds` begins so much later, and
+    nobody waits for it.
+
+    `uses` names workloads whose `port` it reaches, or `workload.name` for a port of `side_ports`.
     """
 
     name: str
@@ -163,11 +182,15 @@ class Workload:
     tmpfs: Mapping[str, int] = field(default_factory=lambda: {"/tmp": 16})
     shm_mib: int = 64
     port: int | None = None
+    side_ports: Mapping[str, int] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
     egress: tuple[str, ...] = ()
     probes: Probes | None = None
     replicas: int = 1
+    autoscale: Autoscale | None = None
+    schedule: str = ""
+    delay_seconds: int = 0
     strategy: Literal["surge", "recreate"] = "recreate"
     grace_seconds: int = 30
     timeout_seconds: int = 120
@@ -177,7 +200,9 @@ class Workload:
     @property
     def release(self) -> str:
         """Eight hexadecimal digits over everything that makes this workload what it is, but for how many run."""
-        said = asdict(self) | {"replicas": None, "reload": None, "after": None, "revision": REVISION}
+        said = asdict(self) | {name: None for name in NO_PART_OF_A_RELEASE} | {"revision": REVISION}
+        # A disk grows under what runs.
+        said["volumes"] = [volume | {"size_gib": None} for volume in said["volumes"]]
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -185,6 +210,11 @@ class Workload:
     def alias(self) -> str:
         """The name under which this very release is found in the network."""
         return f"{self.name}-{self.release}" if self.strategy == "surge" else self.name
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The workloads that it uses, whichever of their ports."""
+        return tuple(used.partition(".")[0] for used in self.uses)
 
     @property
     def secrets(self) -> frozenset[SecretRef]:

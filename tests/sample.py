@@ -13,7 +13,8 @@ from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.images import ImageLock
-from groundwork.plan import misfits, plan
+from groundwork.misfits import misfits
+from groundwork.plan import plan
 from groundwork.stack_file import Configuration, read_values
 from groundwork.system import App, Route, System, load_system
 from groundwork.workload import Image

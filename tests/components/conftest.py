@@ -46,7 +46,7 @@ def recorded(values: Mapping[str, Any], system: System = SHOP, lock: ImageLock =
     """What the components register for `system` with these values below `groundwork:`."""
     configuration = configured(values)
     deployment = plan(system, configuration, lock, project="shop", stack="test")
-    arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment)
+    arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment, simulated=True)
     secrets = {f"groundwork:{key}": value for key, value in values.items() if key.startswith("secret_")}
     return record(lambda: Environment("shop", arguments), config=secrets, secret_keys=frozenset(secrets))
 
@@ -61,8 +61,22 @@ def full() -> Recording:
     return recorded(FULL_VALUES, FULL_SYSTEM)
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Recording:
+    """The same as `full` on a cluster, whose entry holds the certificate."""
+    target = {"kind": "kubernetes", "context": "test"}
+    return recorded(FULL_VALUES | {"target": target}, FULL_SYSTEM)
+
+
+@pytest.fixture(scope="session", params=["plain", "full", "cluster"])
+def any_run(request: pytest.FixtureRequest) -> Recording:
+    """Each of all: for what holds on both targets."""
+    found: Recording = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture(scope="session", params=["plain", "full"])
 def run(request: pytest.FixtureRequest) -> Recording:
-    """Each of both: for what holds everywhere."""
+    """Each of both on a Docker engine."""
     found: Recording = request.getfixturevalue(request.param)
     return found

@@ -8,7 +8,7 @@ import json
 from groundwork.workload import REVISION
 from tests.recorder import Recording
 
-MADE = {1: "daaadd8ac988adb9"}
+MADE = {2: "daaadd8ac988adb9"}
 """What an app's container is made like, by revision."""
 OF_THE_WORKLOAD = {"name", "image", "envs", "labels", "volumes", "networksAdvanced", "memory", "memorySwap", "cpuQuota"}
 

@@ -17,7 +17,8 @@ from tests.e2e.reach import Answer, Kind, Row, Target
 
 @pytest.fixture(scope="module")
 def deployment() -> Deployment:
-    return plan(SYSTEM, read_values({}, "dev"), ImageLock({}, "mark"), project="isolation", stack="dev")
+    values = {"groundwork:target": {"memory_mib": 8192}}
+    return plan(SYSTEM, read_values(values, "dev"), ImageLock({}, "mark"), project="isolation", stack="dev")
 
 
 def inside(server: str, network: str, port: int) -> Target:
@@ -31,17 +32,17 @@ def around(kind: Kind) -> Target:
 @pytest.mark.parametrize(
     ("client", "target", "why"),
     [
-        ("api", inside("postgres", "postgres", 5432), "uses"),
+        ("api", inside("mysql", "mysql", 3306), "uses"),
         ("gateway", inside("api", "edge", 8000), "route"),
-        ("mailer", inside("api", "redis", 8000), PEERS),
-        ("redis", inside("api", "redis", 8000), FORWARDED),
-        ("api", inside("postgres", "postgres", 9999), FORWARDED),
+        ("mailer", inside("api", "cache", 8000), PEERS),
+        ("cache", inside("api", "cache", 8000), FORWARDED),
+        ("api", inside("mysql", "mysql", 9999), FORWARDED),
         ("web", inside("api", "edge", 8000), FORWARDED),
         ("mailer", inside("mailer", "mailer-egress", 8000), FORWARDED),
-        ("mailer", inside("postgres", "postgres", 5432), None),
+        ("mailer", inside("mysql", "mysql", 3306), None),
         ("mailer", inside("web", "edge", 8080), None),
-        ("web", inside("redis", "redis", 6379), None),
-        ("gateway", inside("postgres", "postgres", 5432), None),
+        ("web", inside("cache", "cache", 6379), None),
+        ("gateway", inside("mysql", "mysql", 3306), None),
         ("outside", inside("gateway", "public", 8080), None),
         ("mailer", inside("gateway", "public", 8080), None),
         ("mailer", around("outside"), "egress"),
@@ -54,7 +55,7 @@ def around(kind: Kind) -> Target:
         ("mailer", around("nobody"), None),
         ("api", around("outside"), None),
         ("api", around("bridge"), None),
-        ("redis", around("metadata"), None),
+        ("cache", around("metadata"), None),
     ],
 )
 def test_reason(deployment: Deployment, client: str, target: Target, why: str | None) -> None:
@@ -64,11 +65,11 @@ def test_reason(deployment: Deployment, client: str, target: Target, why: str | 
 def test_a_network_with_a_member_too_many_is_no_excuse(deployment: Deployment) -> None:
     """The plan itself may be what is wrong."""
     networks = tuple(
-        replace(network, members=network.members | {"web"}) if network.name == "postgres" else network
+        replace(network, members=network.members | {"web"}) if network.name == "mysql" else network
         for network in deployment.networks
     )
     wrong = replace(deployment, networks=networks)
-    assert reason(wrong, "web", inside("postgres", "postgres", 5432)) is None
+    assert reason(wrong, "web", inside("mysql", "mysql", 3306)) is None
 
 
 @pytest.mark.parametrize(
@@ -76,13 +77,13 @@ def test_a_network_with_a_member_too_many_is_no_excuse(deployment: Deployment) -
     [
         ("open", inside("web", "edge", 8080), "open: mailer-1 reaches container web"),
         ("refused", inside("web", "edge", 9999), "open: mailer-1 reaches container web"),
-        ("silent", inside("redis", "redis", 6379), "closed: mailer-1 does not reach container redis"),
-        ("refused", inside("redis", "redis", 6379), "closed: mailer-1 does not reach container redis"),
+        ("silent", inside("cache", "cache", 6379), "closed: mailer-1 does not reach container cache"),
+        ("refused", inside("cache", "cache", 6379), "closed: mailer-1 does not reach container cache"),
         ("silent", around("outside"), "closed: mailer-1 does not reach outside"),
     ],
 )
 def test_fault(deployment: Deployment, answer: Answer, target: Target, fault: str) -> None:
-    good = Row(client="mailer", container="mailer-0", target=inside("redis", "redis", 6379), answer="open")
+    good = Row(client="mailer", container="mailer-0", target=inside("cache", "cache", 6379), answer="open")
     assert faults(deployment, [good]) == []
     found = faults(deployment, [good, Row(client="mailer", container="mailer-1", target=target, answer=answer)])
     assert len(found) == 1
@@ -91,4 +92,4 @@ def test_fault(deployment: Deployment, answer: Answer, target: Target, fault: st
 
 def test_a_server_that_was_not_even_tried_is_a_fault(deployment: Deployment) -> None:
     row = Row(client="mailer", container="mailer-0", target=around("outside"), answer="open")
-    assert faults(deployment, [row]) == ["closed: redis has no address in redis, where mailer looks for it"]
+    assert faults(deployment, [row]) == ["closed: cache has no address in cache, where mailer looks for it"]

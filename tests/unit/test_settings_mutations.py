@@ -23,7 +23,7 @@ from groundwork.settings import Settings
 from groundwork.stack_file import read_engine_values, read_stack_file
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-COMPLETE: dict[str, Any] = {
+ON_DOCKER: dict[str, Any] = {
     "system": "housing",
     "time_zone": "Asia/Shanghai",
     "target": {"kind": "docker", "memory_mib": 4096, "subnets": "10.212.0.0/14"},
@@ -39,7 +39,7 @@ COMPLETE: dict[str, Any] = {
         "max_body_mib": 100,
     },
     "registry": {"prefix": "harbor.example.com/hub", "username": "deploy"},
-    "gateway": {"image": "nginx:1.30", "memory_mib": 64, "cpus": 1},
+    "gateway": {"image": "nginx:1.30", "memory_mib": 64, "cpus": 1, "replicas": 1},
     "apps": {
         "api": {
             "image": "housing/api:1.4",
@@ -50,11 +50,47 @@ COMPLETE: dict[str, Any] = {
         }
     },
     "services": {
-        "postgres": {"version": "17", "image": "postgres:17", "memory_mib": 1024, "cpus": 2, "credentials": 3}
+        "postgres": {
+            "version": "17",
+            "image": "postgres:17",
+            "memory_mib": 1024,
+            "cpus": 2,
+            "disk_gib": 50,
+            "credentials": 3,
+        }
     },
     "keep_data": True,
 }
-"""Says something at every place where something may be said."""
+BEHIND_A_CONTROLLER: dict[str, Any] = {
+    "target": {
+        "kind": "kubernetes",
+        "context": "admin@production",
+        "kubeconfig": "~/.kube/production",
+        "namespace": "housing",
+        "storage_class": "fast",
+        "shared_storage_class": "files",
+        "exposure": {
+            "kind": "ingress",
+            "controller": "traefik",
+            "class_name": "public",
+            "namespace": "traefik",
+            "issuer": "letsencrypt",
+            "port": 30080,
+        },
+        "dns_namespace": "kube-system",
+        "dns_labels": {"k8s-app": "kube-dns"},
+    },
+    "apps": {"api": {"autoscale": {"least": 2, "most": 10, "cpu_percent": 70, "memory_percent": 80}}},
+}
+WITH_A_CERTIFICATE: dict[str, Any] = {
+    "target": {
+        "kind": "kubernetes",
+        "context": "admin@production",
+        "exposure": {"kind": "gateway", "class_name": "cilium", "namespace": "entry", "tls_secret": "portal-tls"},
+    }
+}
+SAMPLES = (ON_DOCKER, BEHIND_A_CONTROLLER, WITH_A_CERTIFICATE)
+"""Together they say something at every place where something may be said."""
 
 SCHEMA = Settings.model_json_schema()
 Steps = tuple[str | int, ...]
@@ -62,8 +98,9 @@ Steps = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """One node of COMPLETE: its path, and the schemas that its value may follow (`null` left out)."""
+    """One node of a sample: its path, and the schemas that its value may follow (`null` left out)."""
 
+    sample: int
     path: Steps
     schemas: tuple[dict[str, Any], ...]
     is_field: bool
@@ -75,9 +112,13 @@ class Mutation:
     """`value` at `path` instead of what is there; `renamed`: the key at `path` is called so instead."""
 
     kind: str
-    path: Steps
+    place: Place
     value: Any = None
     renamed: str | None = None
+
+    @property
+    def path(self) -> Steps:
+        return self.place.path
 
     @property
     def where(self) -> str:
@@ -85,8 +126,8 @@ class Mutation:
         steps = (*self.path[:-1], self.renamed) if self.renamed is not None else self.path
         return "groundwork:" + ".".join(str(step) for step in steps)
 
-    def applied(self, to: dict[str, Any]) -> dict[str, Any]:
-        mutated = copy.deepcopy(to)
+    def applied(self, to: dict[str, Any] | None = None) -> dict[str, Any]:
+        mutated = copy.deepcopy(SAMPLES[self.place.sample] if to is None else to)
         node: Any = mutated
         for step in self.path[:-1]:
             node = node[step]
@@ -97,31 +138,35 @@ class Mutation:
         return mutated
 
 
-def alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schemas that a value may follow, references resolved, `null` left out."""
+def alternatives(schema: dict[str, Any], value: Any) -> Iterator[dict[str, Any]]:
+    """The schemas that a value may follow, references resolved, `null` left out, the variant chosen."""
     if "$ref" in schema:
-        yield from alternatives(SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]])
+        yield from alternatives(SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]], value)
     elif "anyOf" in schema:
         for one in schema["anyOf"]:
-            yield from alternatives(one)
+            yield from alternatives(one, value)
+    elif "oneOf" in schema:
+        variants = [variant for one in schema["oneOf"] for variant in alternatives(one, value)]
+        yield next(one for one in variants if one["properties"]["kind"]["const"] == value["kind"])
     elif schema.get("type") != "null":
         yield schema
 
 
-def places(schema: dict[str, Any], value: Any, path: Steps = (), is_field: bool = True) -> Iterator[Place]:
-    """Every place of the schema, walked along the sample `value`; KeyError where the sample says nothing."""
-    schemas = tuple(alternatives(schema))
+def places(schema: dict[str, Any], sample: int, value: Any, path: Steps = (), is_field: bool = True) -> Iterator[Place]:
+    """Every place of the schema at which the sample says something."""
+    schemas = tuple(alternatives(schema, value))
     if path:
-        yield Place(path, schemas, is_field)
+        yield Place(sample, path, schemas, is_field)
     for one in schemas:
         for key, inner in one.get("properties", {}).items():
-            yield from places(inner, value[key], (*path, key))
+            if key in value:
+                yield from places(inner, sample, value[key], (*path, key))
         if one.get("type") == "object" and "properties" not in one:
             (key,) = value
             (inner,) = one.get("patternProperties", {"": one.get("additionalProperties")}).values()
-            yield from places(inner, value[key], (*path, key), is_field=False)
+            yield from places(inner, sample, value[key], (*path, key), is_field=False)
         if one.get("type") == "array":
-            yield from places(one["items"], value[0], (*path, 0), is_field=False)
+            yield from places(one["items"], sample, value[0], (*path, 0), is_field=False)
 
 
 WRONG = {
@@ -138,34 +183,47 @@ def mutations_of(place: Place) -> Iterator[Mutation]:
     path, last = place.path, place.path[-1]
     if place.is_field:
         name = str(last)
-        yield Mutation("misspelled", path, renamed=f"{name[:-1]}{name[-1] * 2}")
+        yield Mutation("misspelled", place, renamed=f"{name[:-1]}{name[-1] * 2}")
     elif isinstance(last, str):
-        yield Mutation("name", path, renamed="9 lives!")
+        yield Mutation("name", place, renamed="9 lives!")
     for schema in place.schemas:
         for wrong in WRONG[schema["type"]]:
-            yield Mutation("type", path, wrong)
+            yield Mutation("type", place, wrong)
         if "minimum" in schema:
-            yield Mutation("below", path, schema["minimum"] - 1)
-            yield Mutation("above", path, schema["maximum"] + 1)
+            yield Mutation("below", place, schema["minimum"] - 1)
+            yield Mutation("above", place, schema["maximum"] + 1)
         if "pattern" in schema:
-            yield Mutation("pattern", path, "!! no")
+            yield Mutation("pattern", place, "!! no")
+        if "minLength" in schema:
+            yield Mutation("length", place, "a" * (schema["minLength"] - 1))
         if "maxLength" in schema:
-            yield Mutation("length", path, "a" * (schema["maxLength"] + 1))
+            yield Mutation("length", place, "a" * (schema["maxLength"] + 1))
         if "const" in schema or "enum" in schema:
-            yield Mutation("enum", path, "something-else")
+            yield Mutation("enum", place, "something-else")
         if schema.get("format") in ("ipv4", "ipv4network"):
-            yield from (Mutation("format", path, wrong) for wrong in ("10.0.0", "10.0.0.300", "fe80::1"))
+            yield from (Mutation("format", place, wrong) for wrong in ("10.0.0", "10.0.0.300", "fe80::1"))
         if schema.get("format") == "ipv4network":
-            yield Mutation("format", path, "10.0.0.1/8")
+            yield Mutation("format", place, "10.0.0.1/8")
     if path == ("target", "subnets"):
-        yield from (Mutation("range", path, wrong) for wrong in ("10.0.0.0/24", "8.0.0.0/8"))
+        yield from (Mutation("range", place, wrong) for wrong in ("10.0.0.0/24", "8.0.0.0/8"))
     if path == ("entry", "certificate"):
-        yield Mutation("pem", path, "MIIBsomething")
+        yield Mutation("pem", place, "MIIBsomething")
     if path == ("time_zone",):
-        yield Mutation("zone", path, "Asia/Shanghia")
+        yield Mutation("zone", place, "Asia/Shanghia")
 
 
-PLACES = list(places(SCHEMA, COMPLETE))
+def all_places() -> Iterator[Place]:
+    """Of all samples, each once: a place is known by its path and by what may stand there."""
+    seen: set[tuple[Any, ...]] = set()
+    for number, sample in enumerate(SAMPLES):
+        for place in places(SCHEMA, number, sample):
+            known = (place.path, *map(id, place.schemas))
+            if known not in seen:
+                seen.add(known)
+                yield place
+
+
+PLACES = list(all_places())
 MUTATIONS = [mutation for place in PLACES for mutation in mutations_of(place)]
 
 ACCEPTED = (
@@ -224,11 +282,12 @@ def parametrized(mutations: list[Mutation]) -> pytest.MarkDecorator:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_the_complete_sample_is_accepted(door: str, tmp_path: Path) -> None:
-    assert DOORS[door](COMPLETE, tmp_path).apps["api"].settings == {"LOG_LEVEL": "debug"}
+@pytest.mark.parametrize("sample", SAMPLES, ids=["docker", "ingress", "gateway"])
+def test_the_samples_are_accepted(sample: dict[str, Any], door: str, tmp_path: Path) -> None:
+    assert DOORS[door](sample, tmp_path).target.kind == sample["target"]["kind"]
 
 
-def test_the_sample_reaches_every_field_of_every_model() -> None:
+def test_the_samples_reach_every_field_of_every_model() -> None:
     walked = {id(field) for place in PLACES for one in place.schemas for field in one.get("properties", {}).values()}
     models = [model for model in SCHEMA["$defs"].values() if "properties" in model]
     assert walked == {id(field) for model in models for field in model["properties"].values()}
@@ -238,7 +297,7 @@ def test_the_sample_reaches_every_field_of_every_model() -> None:
 @pytest.mark.parametrize("door", DOORS)
 @parametrized(MUTATIONS)
 def test_one_mutation_is_one_readable_fault(mutation: Mutation, door: str, tmp_path: Path) -> None:
-    (fault,) = faults_of(mutation.applied(COMPLETE), door, tmp_path)
+    (fault,) = faults_of(mutation.applied(), door, tmp_path)
     assert fault.where == mutation.where
     if mutation.kind == "misspelled":
         assert fault.what == f"there is no key `{mutation.renamed}`"
@@ -249,7 +308,7 @@ def test_one_mutation_is_one_readable_fault(mutation: Mutation, door: str, tmp_p
     else:
         assert fault.what == f"`{written(mutation.value)}` can't be used"
         assert fault.instead.startswith("it should be ")
-        (schema,) = next(place.schemas for place in PLACES if place.path == mutation.path)
+        (schema,) = mutation.place.schemas
         if "minimum" in schema:
             assert f"from {schema['minimum']} to {schema['maximum']}" in fault.instead
         if mutation.kind == "pattern":
@@ -258,13 +317,17 @@ def test_one_mutation_is_one_readable_fault(mutation: Mutation, door: str, tmp_p
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_all_faults_of_a_file_are_told_at_once(door: str, tmp_path: Path) -> None:
-    leaves = [place for place in PLACES if not any(other.path[:-1] == place.path for other in PLACES)]
-    broken = COMPLETE
+@pytest.mark.parametrize("sample", range(len(SAMPLES)))
+def test_all_faults_of_a_file_are_told_at_once(sample: int, door: str, tmp_path: Path) -> None:
+    walked = list(places(SCHEMA, sample, SAMPLES[sample]))
+    leaves = [place for place in walked if not any(other.path[:-1] == place.path for other in walked)]
+    # Which decides what all others mean.
+    leaves = [place for place in leaves if place.path != ("target", "kind")]
+    broken = SAMPLES[sample]
     for place in leaves:
-        broken = Mutation("type", place.path, {"no": "such"}).applied(broken)
+        broken = Mutation("type", place, {"no": "such"}).applied(broken)
     faults = faults_of(broken, door, tmp_path)
-    assert sorted(fault.where for fault in faults) == sorted(Mutation("", place.path).where for place in leaves)
+    assert sorted(fault.where for fault in faults) == sorted(Mutation("", place).where for place in leaves)
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -244,6 +244,67 @@ WRONG_SYSTEMS = {
         "SYSTEM = App(name='a', image='x', port=1, user='0:0')",
         "App.user: `0:0` can't be used\n    it should be text, matching ^[1-9]",
     ),
+    "no-image": (
+        "SYSTEM = App(name='a', port=1)",
+        "App: app a: needs either `image` or `image_of`\n    give one of them",
+    ),
+    "two-images": (
+        "SYSTEM = App(name='a', image='x', image_of='b', port=1)",
+        "App: app a: needs either `image` or `image_of`\n    give one of them",
+    ),
+    "image-of-nobody": (
+        "A = App(name='a', image='x', port=1)\n"
+        "SYSTEM = System(name='x', apps=(A, App(name='b', image_of='aa', port=1)))",
+        "System: app b: `aa` is no app with an image\n    did you mean `a`?",
+    ),
+    "image-of-a-borrower": (
+        "A = App(name='a', image='x', port=1)\nB = App(name='b', image_of='a', port=1)\n"
+        "SYSTEM = System(name='x', apps=(A, B, App(name='c', image_of='b', port=1)))",
+        "System: app c: `b` is no app with an image\n    known here: a",
+    ),
+    "unprobed": (
+        "SYSTEM = App(name='a', image='x')",
+        "App: app a: is probed by http or by commands\n    give `port`, or both `live_command` and `ready_command`",
+    ),
+    "half-probed": (
+        "SYSTEM = App(name='a', image='x', live_command='true')",
+        "App: app a: is probed by http or by commands\n    give `port`, or both `live_command` and `ready_command`",
+    ),
+    "probed-twice": (
+        "SYSTEM = App(name='a', image='x', port=1, ready_command='true')",
+        "App: app a: is probed by http or by commands\n    give `port`, or both `live_command` and `ready_command`",
+    ),
+    "scheduled-server": (
+        "SYSTEM = App(name='a', image='x', command=('x',), port=1, schedule='0 2 * * *')",
+        "App: app a: runs to its end on a schedule\n    it needs `command`, and can have no port, probes, volumes or "
+        "singleton",
+    ),
+    "scheduled-nothing": (
+        "SYSTEM = App(name='a', image='x', schedule='0 2 * * *')",
+        "App: app a: runs to its end on a schedule\n    it needs `command`, and can have no port, probes, volumes or "
+        "singleton",
+    ),
+    "no-schedule": (
+        "SYSTEM = App(name='a', image='x', command=('x',), schedule='hourly')",
+        "App.schedule: `hourly` can't be used\n    it should be text such as `0 2 * * *`, matching ",
+    ),
+    "two-singletons": (
+        "SYSTEM = App(name='a', image='x', port=1, singleton=True, replicas=2)",
+        "App: app a: never runs twice at once\n    take `replicas` and `autoscale` out",
+    ),
+    "scaled-singleton": (
+        "SYSTEM = App(name='a', image='x', port=1, singleton=True, autoscale={'least': 2})",
+        "App: app a: never runs twice at once\n    take `replicas` and `autoscale` out",
+    ),
+    "many-writers": (
+        "SYSTEM = App(name='a', image='x', port=1, volumes=({'name': 'data', 'path': '/data'},))",
+        "App: app a: volume data has one writer\n    say `shared=True` there, or `singleton=True`",
+    ),
+    "route-to-a-worker": (
+        "A = App(name='a', image='x', live_command='true', ready_command='true')\n"
+        "SYSTEM = System(name='x', apps=(A,), routes=(Route(path='/', app='a'),))",
+        "System: route /: app a has no port\n    give it one",
+    ),
     "nothing": ("", "SYSTEM: is missing\n    end the file with `SYSTEM = System(…)`"),
     "no-system": ("SYSTEM = 5", "SYSTEM: is no System\n    end the file with `SYSTEM = System(…)`"),
     "no-python": ("SYSTEM = System(\n", "line 3: '(' was never closed\n    it is a Python file"),
