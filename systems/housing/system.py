@@ -15,7 +15,7 @@ SYSTEM = System(
     ),
     generated_secrets=("jwt_key",),
     apps=(
-        App(name="web", image="build:web", port=8080, user="101:101", memory_mib=32, cpus=0.5),
+        App(name="web", image="build:web", port=8080, user="10101:10101", memory_mib=32, cpus=0.5),
         App(
             name="api",
             image="build:probe",
