@@ -21,15 +21,16 @@ try:
     system = load_system(ROOT, configuration.settings.system or project)
     lock = read_lock(ROOT, missing="mark", local=False) if simulated else read_lock(ROOT, missing="refuse")
     deployment = plan(system, configuration, lock, project=project, stack=stack)
+    arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment, simulated=simulated)
+    environment = Environment(system.name, arguments)
 except FaultsError as error:
     raise pulumi.RunError(str(error)) from None
-
-environment = Environment(system.name, EnvironmentArgs(settings=configuration.settings, deployment=deployment))
 
 pulumi.export("system", system.name)
 pulumi.export("simulated", simulated)
 pulumi.export("urls", dict(deployment.urls))
 pulumi.export("images", {workload.name: workload.image.digest for workload in deployment.workloads})
+pulumi.export("references", {workload.name: workload.image.reference for workload in deployment.workloads})
 pulumi.export("releases", {workload.name: workload.release for workload in deployment.workloads})
 pulumi.export("containers", environment.containers)
 pulumi.export("credentials", environment.credentials)

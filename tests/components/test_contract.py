@@ -32,26 +32,27 @@ def below_components(run: Recording) -> list[Registration]:
     return [one for one in run.registrations if one.type != STACK]
 
 
-def test_every_component_is_made_in_the_recorded_runs(plain: Recording, full: Recording) -> None:
-    assert len(tokens()) >= 3
-    for run in (plain, full):
-        assert set(tokens().values()) == {one.type for one in run.registrations if is_component(one)}
+def test_every_component_is_made_in_the_recorded_runs(full: Recording, cluster: Recording) -> None:
+    assert len(tokens()) >= 4
+    made = [{one.type for one in run.registrations if is_component(one)} for run in (full, cluster)]
+    assert made[0] | made[1] == set(tokens().values())
+    assert made[0] ^ made[1] == {"groundwork:docker:Stack", "groundwork:kubernetes:Stack"}
 
 
-def test_every_resource_has_a_component_for_a_parent_but_the_first(run: Recording) -> None:
-    roots = [one for one in below_components(run) if not is_component(run.by_urn(one.parent))]
+def test_every_resource_has_a_component_for_a_parent_but_the_first(any_run: Recording) -> None:
+    roots = [one for one in below_components(any_run) if not is_component(any_run.by_urn(one.parent))]
     assert [one.type for one in roots] == ["groundwork:index:Environment"]
 
 
-def test_every_resource_is_named_with_its_parents_name_before_its_own(run: Recording) -> None:
-    for one in below_components(run):
-        parent = run.by_urn(one.parent)
+def test_every_resource_is_named_with_its_parents_name_before_its_own(any_run: Recording) -> None:
+    for one in below_components(any_run):
+        parent = any_run.by_urn(one.parent)
         if parent.type != STACK:
             assert one.name.startswith(f"{parent.name}-"), one.urn
 
 
-def test_every_component_registers_its_outputs(run: Recording) -> None:
-    assert [one.urn for one in run.registrations if is_component(one) and one.outputs is None] == []
+def test_every_component_registers_its_outputs(any_run: Recording) -> None:
+    assert [one.urn for one in any_run.registrations if is_component(one) and one.outputs is None] == []
 
 
 def test_networks_volumes_and_containers_say_whose_they_are(run: Recording) -> None:
@@ -79,15 +80,15 @@ def test_only_the_gateway_is_published(run: Recording) -> None:
     assert not any(one.plain.get("networkMode") == "host" for one in run.of_type(":Container"))
 
 
-def test_no_secret_travels_in_plain_sight(run: Recording) -> None:
-    seen = [text for one in run.registrations for text in (*texts(one.inputs), *texts(one.outputs))]
+def test_no_secret_travels_in_plain_sight(any_run: Recording) -> None:
+    seen = [text for one in any_run.registrations for text in (*texts(one.inputs), *texts(one.outputs))]
     assert len(seen) > 100
     for secret in ("password-of-", TLS_KEY, REGISTRY_PASSWORD, SMTP):
         assert not [text for text in seen if secret in text and "-id" not in text], secret
 
 
-def test_every_generated_password_is_long_and_safe_inside_a_url(run: Recording) -> None:
-    made = run.of_type(":RandomPassword")
+def test_every_generated_password_is_long_and_safe_inside_a_url(any_run: Recording) -> None:
+    made = any_run.of_type(":RandomPassword")
     assert made
     for one in made:
         assert one.plain["length"] >= 32 and one.plain["special"] is False
