@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import pytest
 
 from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
-from groundwork.gateway import ALIVE, HTTP, HTTPS, LIVE, VERSION
+from groundwork.gateway import PRIVATE
 from groundwork.images import ImageLock
+from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, SITE, VERSION
 from groundwork.plan import plan
 from groundwork.stack_file import read_values
 from groundwork.system import Route, System, load_system
@@ -26,6 +28,8 @@ from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, 
 
 from .conftest import certificate, free_port, in_venv
 
+APP = 8000
+"""The port of every app, in these tests."""
 WAIVED_BY_GIXY: dict[str, str] = {}
 """Finding of gixy to the reason why it is none."""
 
@@ -50,6 +54,16 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "trusted_proxies": ["10.0.0.0/24"],
     },
 }
+CLUSTER: dict[str, Any] = {"kind": "kubernetes", "context": "test"}
+BEHIND = {"namespace": "entry", "class_name": "public"}
+TARGETS: dict[str, dict[str, Any]] = {
+    "an Ingress with TLS": {"kind": "ingress", "controller": "traefik", "issuer": "letsencrypt", **BEHIND},
+    "an Ingress without": {"kind": "ingress", "controller": "traefik", **BEHIND},
+    "a Gateway": {"kind": "gateway", "tls_secret": "shop-tls", **BEHIND},
+    "a load balancer": {"kind": "load_balancer"},
+}
+"""On a cluster, what stands in front of the gateway."""
+NAMED = {"server_names": ["shop.example.com", "www.example.com"]}
 SYSTEM: System = changed(
     SHOP, routes=(*SHOP.routes, Route(path="/ws", app="api", websocket=True), Route(path="/a/b-c.d/", app="web"))
 )
@@ -58,19 +72,19 @@ SYSTEM: System = changed(
 def placed(deployment: Deployment, folder: Path, key: str = "", ports: dict[int, int] | None = None) -> Placed:
     """The files where the gateway has them, with that folder for the container's root."""
     gateway = deployment.workload("gateway")
-    assert gateway.reload
-    live = folder / "live"
-    current = live / gateway.reload.version
-    current.mkdir(parents=True)
-    (live / "current").symlink_to(current.name)
-    (main_file,) = [file for file in gateway.files if file.name == "nginx.conf"]
-    for file in gateway.reload.files:
-        text = key if isinstance(file.content, Template) else file.content
-        (current / file.name).write_text(moved(text, folder, ports or {}))
+    files = {folder / file.name: file for file in gateway.files}
+    routes = folder / SITE / "routes.conf"
+    if gateway.reload:
+        current = folder / "live" / gateway.reload.version
+        current.mkdir(parents=True)
+        (folder / "live" / "current").symlink_to(current.name)
+        files |= {current / file.name: file for file in gateway.reload.files}
+        routes = current / "routes.conf"
+    for path, file in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(moved(key if isinstance(file.content, Template) else file.content, folder, ports or {}))
     main = folder / "nginx.conf"
-    assert isinstance(main_file.content, str)
-    main.write_text(moved(main_file.content, folder, ports or {}))
-    return Placed(main, main.read_text() + (current / "routes.conf").read_text())
+    return Placed(main, main.read_text() + routes.read_text())
 
 
 def moved(text: str, folder: Path, ports: dict[int, int]) -> str:
@@ -78,16 +92,21 @@ def moved(text: str, folder: Path, ports: dict[int, int]) -> str:
     text = re.sub("|".join(places), lambda found: places[found[0]], text)
     for port, other in ports.items():
         text = re.sub(rf"listen (127\.0\.0\.1:)?{port}\b", f"listen 127.0.0.1:{other}", text)
-    return text
+    # A Service's name has an address where there is a cluster; and pods have private ones.
+    return re.sub(r"server [a-z]+:\d+(?! resolve)\b", f"server 127.0.0.1:{ports.get(APP, APP)}", text).replace(
+        f"{PRIVATE[0]}", "127.0.0.0/8"
+    )
 
 
-@pytest.fixture(params=ENTRIES)
+@pytest.fixture(params=[*ENTRIES, *TARGETS])
 def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Placed:
-    entry, key, secrets = dict(ENTRIES[request.param]), "", {}
-    if "certificate" in entry:
+    entry, key, secrets = dict(ENTRIES.get(request.param, NAMED)), "", {}
+    exposure = TARGETS.get(request.param)
+    target = {"target": CLUSTER | {"exposure": exposure}} if exposure else {}
+    if "certificate" in entry or request.param == "a load balancer":
         entry["certificate"], key = certificate(judges, tmp_path)
         secrets = {"secret_tls_key": key}
-    return placed(planned({"entry": entry, **secrets}, SYSTEM), tmp_path, key)
+    return placed(planned({"entry": entry, **secrets, **target}, SYSTEM), tmp_path, key)
 
 
 def nginx_says(judges: Path, main: Path) -> str:
@@ -154,11 +173,7 @@ def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     }
     deployment = planned({"entry": entry, "secret_tls_key": key}, SYSTEM)
     main = placed(deployment, folder, key, ports).main
-    command = [str(judges / "usr/sbin/nginx"), "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_until_it_answers(f"http://127.0.0.1:{ports[ALIVE]}/alive", process, folder / "log")
+    with nginx(judges, main, ports[ALIVE]):
         reload = deployment.workload("gateway").reload
         assert reload
         yield Running(
@@ -167,6 +182,17 @@ def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             f"http://127.0.0.1:{ports[VERSION]}/version",
             reload.version,
         )
+
+
+@contextmanager
+def nginx(judges: Path, main: Path, alive: int) -> Iterator[None]:
+    """One that runs."""
+    command = [str(judges / "usr/sbin/nginx"), "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
+    with (main.parent / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{alive}/alive", process, main.parent / "log")
+        yield
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=10)
