@@ -3,8 +3,9 @@
     with sim.serve() as debug_providers:
         run("pulumi up", env={"PULUMI_DEBUG_PROVIDERS": debug_providers})
 
-or, in a process of its own, `python -m sim`. Every id is spelled `simulated-…`, every address is of
-192.0.2.0/24, which RFC 5737 reserves for examples. What is simulated stands in one table, `sim/types.py`;
+or, in a process of its own, `python -m sim`. Every id that a provider would make up is spelled `simulated-…`,
+every address is of 192.0.2.0/24, which RFC 5737 reserves for examples. What is simulated stands in one table,
+`sim/types/`; what the worlds behind the providers forbid, in `sim/docker_engine.py` and `sim/cluster.py`;
 faults on demand are described in `sim/faults.py`.
 """
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import signal
 import sys
-from threading import Event
 
 from sim.server import serve
 
+ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked before the first thread starts: a signal that another thread got would not wake this one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    for number in ENDS:
+        signal.signal(number, signal.SIG_DFL)
     try:
         with serve() as debug_providers:
             print(debug_providers, flush=True)
-            stop.wait()
+            signal.sigwait(ENDS)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -24,9 +24,10 @@ _REPLACING = {
 
 @dataclass(frozen=True)
 class Change:
-    """`path` is as the engine writes it (`ports[0].external`), `kind` a PropertyDiff.Kind."""
+    """`path` is as the engine writes it (`ports[0].external`), `schema` as the table does (`ports.external`)."""
 
     path: str
+    schema: str
     kind: PropertyDiff.Kind.ValueType
     replaces: bool
 
@@ -64,14 +65,20 @@ def changes(row: ResourceType, state: Properties, inputs: Properties) -> list[Ch
         at = _At(name, name)
         old_value, new_value = (_tidy(plain(values.get(name))) for values in (state, new))
         for path, kind in _compare(row, old_value, new_value, at):
-            found.append(Change(path.path, kind, _replaces(row, path.schema)))
+            found.append(Change(path.path, path.schema, kind, _replaces(row, path.schema)))
     return found
 
 
 def _replaces(row: ResourceType, schema: str) -> bool:
-    if any(schema == place or schema.startswith(f"{place}.") for place in row.in_place_within):
-        return False
-    return schema.split(".")[0] in row.replace_on
+    def within(places: Iterable[str]) -> bool:
+        return any(lies_in(schema, place) for place in places)
+
+    return within(row.replace_on) and not within(row.in_place_within)
+
+
+def lies_in(schema: str, place: str) -> bool:
+    """Whether a path of the table is another one or below it."""
+    return schema == place or schema.startswith(f"{place}.")
 
 
 def _tidy(value: Json) -> Json:

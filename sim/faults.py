@@ -8,7 +8,7 @@ KIND       fail   the operation fails with a clear message and changes nothing, 
            init   the operation is done, but the resource is reported as not initialized, as the real plugin
                   does after a failed health wait: the engine keeps it in the state, with its initErrors
 OPERATION  create, update or delete (init: create or update)
-WHICH      a number n: the n-th such operation of this process (both packages together, previews not counted);
+WHICH      a number n: the n-th such operation of this process (all packages together, previews not counted);
            or TYPE/PREFIX: every one on a resource of that type whose logical name starts with PREFIX
 
     fail:create:7
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal
 
-from sim.refusals import Refusal
+from sim.world import Refusal
 
 Operation = Literal["create", "update", "delete"]
 

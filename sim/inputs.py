@@ -13,7 +13,7 @@ from typing import Any, get_args
 from pulumi import _types as sdk  # the only place where the SDK keeps the names it puts on the wire
 
 from sim.types import ResourceType
-from sim.values import SIGNATURE, Json, Properties, join
+from sim.values import SIGNATURE, Json, Properties, at, join, secret
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ def faults(row: ResourceType, given: Properties) -> Iterator[Fault]:
     """Unknown and missing properties at every depth, and those that are not simulated."""
     yield from _object_faults(row.args, given, "")
     for name in sorted(row.refused & given.keys()):
-        yield Fault(name, f"{name} is not simulated; see sim/types.py")
+        yield Fault(name, f"{name} is not simulated; see sim/types/")
+    for path in sorted(row.needed):
+        if at(given, path) is None:
+            yield Fault(path, f"{path} is missing; the simulation asks for it")
 
 
 def property_names(args: type) -> frozenset[str]:
@@ -63,15 +66,15 @@ def _object_faults(args: type, given: Properties, path: str) -> Iterator[Fault]:
     for name in sorted(required_names(args) - {name for name, value in given.items() if value is not None}):
         yield Fault(join(path, name), f"{join(path, name)} is required and missing")
     for name, value in given.items():
-        at = join(path, name)
+        place = join(path, name)
         if name.startswith("__"):
             continue
         if name not in known:
             nearest = get_close_matches(name, known, n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(sorted(known))}"
-            yield Fault(at, f"{at} is no property of {args.__name__.removesuffix('Args')}{hint}")
+            yield Fault(place, f"{place} is no property of {args.__name__.removesuffix('Args')}{hint}")
         elif nested := _nested_classes(args).get(name):
-            yield from _nested_faults(nested, value, at)
+            yield from _nested_faults(nested, value, place)
 
 
 def _nested_faults(args: type, value: Json, path: str) -> Iterator[Fault]:
@@ -86,11 +89,12 @@ def _nested_faults(args: type, value: Json, path: str) -> Iterator[Fault]:
 
 def complete(row: ResourceType, given: Properties, old: Properties, name: str, seed: bytes) -> Properties:
     """The inputs as the bridge keeps them: `__defaults` names what was filled in."""
-    filled = with_defaults(row, given, empty=False)
+    filled = row.normalize(with_defaults(row, given, empty=False))
     if row.autonamed and not filled.get("name"):
         old_defaults = old.get("__defaults")
         kept = old.get("name") if isinstance(old_defaults, list) and "name" in old_defaults else None
         filled["name"] = kept or f"{name}-{(seed.hex() or secrets.token_hex(4))[:7]}"
+    filled |= {name: secret(filled[name]) for name in row.secret if filled.get(name) is not None}
     filled["__defaults"] = [*sorted(name for name in filled if given.get(name) is None)]
     return filled
 
@@ -109,8 +113,8 @@ def _filled(row: ResourceType, value: Json, path: str, empty: bool) -> Json:
     if SIGNATURE in value:
         return {**value, "value": _filled(row, value.get("value"), path, empty)}
     filled = {name: _filled(row, item, join(path, name), empty) for name, item in value.items()}
-    for at, default in row.defaults.items():
-        parent, _, name = at.rpartition(".")
+    for place, default in row.defaults.items():
+        parent, _, name = place.rpartition(".")
         if parent == path and filled.get(name) is None and (empty or default):
             filled[name] = default
     return filled

@@ -7,11 +7,12 @@ import string
 from hashlib import sha256
 from uuid import uuid4
 
-from sim.refusals import SIMULATED_SUBNET, Refusal
+from sim.docker_engine import SIMULATED_SUBNET
 from sim.values import Json, Properties, objects, plain, text
+from sim.world import Refusal
 
 
-def simulated_id() -> str:
+def simulated_id(_inputs: Properties) -> str:
     return f"simulated-{uuid4().hex[:16]}"
 
 

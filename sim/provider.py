@@ -14,25 +14,28 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from sim.diff import changes
 from sim.faults import Faults
 from sim.inputs import complete, faults, with_defaults
-from sim.refusals import DockerEngine, Refusal, failed_wait
 from sim.types import TYPES, ResourceType
 from sim.values import UNKNOWN, Properties, read, secret, write
+from sim.world import Refusal, Subject, World
 
 Context: TypeAlias = grpc.ServicerContext
+About: TypeAlias = (
+    provider_pb2.DiffRequest | provider_pb2.UpdateRequest | provider_pb2.DeleteRequest | provider_pb2.ReadRequest
+)
+"""Calls about a resource that exists."""
 
 
 class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers for one package (`docker`, `random`) and creates nothing.
+    """Answers for one package (`docker`, `kubernetes`, `random`) and creates nothing.
 
-    `version` is what GetPluginInfo tells the engine; `faults` and `engine` are shared by all packages of a
-    process.
+    `version` is what GetPluginInfo tells the engine; `faults` are shared by all packages of a process.
     """
 
-    def __init__(self, package: str, version: str, faults: Faults, engine: DockerEngine) -> None:
+    def __init__(self, package: str, version: str, faults: Faults, world: World) -> None:
         self._package = package
         self._version = version
         self._faults = faults
-        self._engine = engine
+        self._world = world
 
     def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: Context
@@ -61,11 +64,13 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         changed = request.olds != request.news
         kind = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
-        return provider_pb2.DiffResponse(changes=kind)
+        replaces = self._world.moved(read(request.olds), read(request.news))
+        return provider_pb2.DiffResponse(changes=kind, replaces=replaces)
 
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: Context
     ) -> provider_pb2.ConfigureResponse:
+        self._world.configure(context.peer(), request.variables)
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, acceptResources=True, acceptOutputs=True, supportsPreview=True
         )
@@ -77,7 +82,7 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         token, name = _token_and_name(request.urn)
         row = TYPES.get(token)
         if row is None:
-            reason = f"{token} is not simulated; add it to the table in sim/types.py"
+            reason = f"{token} is not simulated; add it to the table in sim/types/"
             return provider_pb2.CheckResponse(
                 inputs=request.news, failures=[provider_pb2.CheckFailure(reason=reason)]
             )
@@ -94,7 +99,7 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         token, _ = _token_and_name(request.urn)
         row = _row(token, context)
         state, inputs = read(request.olds), read(request.news)
-        self._engine.note(token, request.id, state)
+        self._world.note(_subject(request, context), state)
         found = changes(row, state, inputs)
         replaces = sorted({change.top for change in found if change.replaces})
         return provider_pb2.DiffResponse(
@@ -103,7 +108,7 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
             diffs=sorted({change.top for change in found}),
             detailedDiff={change.path: change.message() for change in found},
             hasDetailedDiff=True,
-            deleteBeforeReplace=bool(replaces) and _deletes_first(row, inputs),
+            deleteBeforeReplace=bool(replaces) and row.deletes_first(request.id, inputs),
         )
 
     def Create(self, request: provider_pb2.CreateRequest, context: Context) -> provider_pb2.CreateResponse:
@@ -114,10 +119,11 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=write(_preview(row, inputs, {})))
         with _refusing(context):
             not_ready = self._faults.strike("create", token, name)
-            identity = row.identify()
+            identity = row.identify(inputs)
             outputs = _state(row, inputs, row.compute(identity, with_defaults(row, inputs, empty=True)))
-            self._engine.admit(token, identity, outputs)
-        reason = not_ready or failed_wait(token, inputs)
+            subject = Subject(context.peer(), token, identity)
+            self._world.admit(subject, outputs)
+        reason = not_ready or self._world.failed_wait(subject, inputs)
         if reason:
             _abort_initialization(context, identity, outputs, reason)
         return provider_pb2.CreateResponse(id=identity, properties=write(outputs))
@@ -126,12 +132,15 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         token, name = _token_and_name(request.urn)
         row = _row(token, context)
         state, inputs = read(request.olds), read(request.news)
+        subject = _subject(request, context)
+        with _refusing(context):
+            self._world.change(subject, state, inputs)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=write(_preview(row, inputs, state)))
         with _refusing(context):
             not_ready = self._faults.strike("update", token, name)
         outputs = _state(row, inputs, state)
-        self._engine.note(token, request.id, outputs)
+        self._world.note(subject, outputs)
         if not_ready:
             _abort_initialization(context, request.id, outputs, not_ready)
         return provider_pb2.UpdateResponse(properties=write(outputs))
@@ -140,15 +149,14 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         token, name = _token_and_name(request.urn)
         with _refusing(context):
             self._faults.strike("delete", token, name)
-        self._engine.forget(token, request.id)
+        self._world.forget(_subject(request, context))
         return Empty()
 
     def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
         """The state says what is live: a refresh finds everything as it was, an import finds nothing."""
         if not request.properties.fields:
             return provider_pb2.ReadResponse()
-        token, _ = _token_and_name(request.urn)
-        self._engine.note(token, request.id, read(request.properties))
+        self._world.note(_subject(request, context), read(request.properties))
         return provider_pb2.ReadResponse(id=request.id, properties=request.properties, inputs=request.inputs)
 
 
@@ -158,9 +166,13 @@ def _token_and_name(urn: str) -> tuple[str, str]:
     return types.split("$")[-1], name
 
 
+def _subject(request: About, context: Context) -> Subject:
+    return Subject(context.peer(), _token_and_name(request.urn)[0], request.id)
+
+
 def _row(token: str, context: Context) -> ResourceType:
     if token not in TYPES:
-        _abort(context, grpc.StatusCode.INVALID_ARGUMENT, f"{token} is not in the table of sim/types.py")
+        _abort(context, grpc.StatusCode.INVALID_ARGUMENT, f"{token} is not in the table of sim/types/")
     return TYPES[token]
 
 
@@ -178,13 +190,6 @@ def _state(row: ResourceType, inputs: Properties, computed: Properties) -> Prope
 def _preview(row: ResourceType, inputs: Properties, state: Properties) -> Properties:
     unknown: Properties = {name: UNKNOWN for name in row.computed | row.computed_inputs}
     return _state(row, inputs, unknown | state)
-
-
-def _deletes_first(row: ResourceType, inputs: Properties) -> bool:
-    """A name that somebody chose can exist only once, so the bridge deletes before it creates again."""
-    defaults = inputs.get("__defaults")
-    chosen = row.autonamed and isinstance(defaults, list) and "name" not in defaults
-    return row.delete_before_replace or chosen
 
 
 @contextmanager

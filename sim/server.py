@@ -12,10 +12,12 @@ from importlib.resources import files
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sim.cluster import Cluster
+from sim.docker_engine import DockerEngine
 from sim.faults import Faults
 from sim.provider import SimulatedProvider
-from sim.refusals import DockerEngine
 from sim.types import PACKAGES
+from sim.world import World
 
 
 @contextmanager
@@ -26,11 +28,11 @@ def serve(faults: str | None = None) -> Iterator[str]:
     GROUNDWORK_SIM_FAULTS. Raises ValueError when that text cannot be read.
     """
     ordered = Faults.parse(os.environ.get("GROUNDWORK_SIM_FAULTS", "") if faults is None else faults)
-    engine = DockerEngine()
+    worlds = {"docker": DockerEngine(), "kubernetes": Cluster()}
     with ExitStack() as stack:
         ports = {}
         for package in PACKAGES:
-            provider = SimulatedProvider(package, sdk_version(package), ordered, engine)
+            provider = SimulatedProvider(package, sdk_version(package), ordered, worlds.get(package, World()))
             ports[package] = stack.enter_context(_listening(provider))
         yield ",".join(f"{package}:{port}" for package, port in ports.items())
 

@@ -69,5 +69,13 @@ def objects(values: Mapping[str, Json], name: str) -> list[Properties]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def at(values: Json, path: str) -> Json:
+    """What is at a dotted path, without secret wrapping; None where there is nothing."""
+    values = plain(values)
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
 def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name

@@ -26,6 +26,18 @@ class Diffed:
 class ProviderClient:
     stub: provider_pb2_grpc.ResourceProviderStub
 
+    def configure(self, **settings: str) -> None:
+        """Tell the provider of this connection its settings."""
+        variables = {f"kubernetes:config:{name}": value for name, value in settings.items()}
+        self.stub.Configure(provider_pb2.ConfigureRequest(variables=variables, acceptSecrets=True))
+
+    def diff_config(self, old: Properties, new: Properties) -> list[str]:
+        """Which changes of a provider's own inputs replace all that it made."""
+        answer = self.stub.DiffConfig(
+            provider_pb2.DiffRequest(urn=urn("pulumi:providers:kubernetes", "k"), olds=write(old), news=write(new))
+        )
+        return sorted(answer.replaces)
+
     def check(
         self, token: str, given: Properties, old: Properties | None = None, name: str = "thing"
     ) -> tuple[Properties, list[tuple[str, str]]]:
@@ -66,11 +78,18 @@ class ProviderClient:
         return answer.id, read(answer.properties)
 
     def update(
-        self, token: str, identity: str, state: Properties, inputs: Properties, name: str = "thing"
+        self,
+        token: str,
+        identity: str,
+        state: Properties,
+        inputs: Properties,
+        name: str = "thing",
+        *,
+        preview: bool = False,
     ) -> Properties:
         answer = self.stub.Update(
             provider_pb2.UpdateRequest(
-                id=identity, urn=urn(token, name), olds=write(state), news=write(inputs)
+                id=identity, urn=urn(token, name), olds=write(state), news=write(inputs), preview=preview
             )
         )
         return read(answer.properties)
@@ -86,5 +105,13 @@ def urn(token: str, name: str) -> str:
 @contextmanager
 def connected(address: str) -> Iterator[ProviderClient]:
     """A client of the provider at `host:port`."""
-    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+    # A pool of its own: like the engine's, no two clients share a connection.
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.use_local_subchannel_pool", 1),
+        # An error may carry a whole object.
+        ("grpc.max_metadata_size", 1 << 20),
+        ("grpc.absolute_max_metadata_size", 1 << 20),
+    ]
+    with grpc.insecure_channel(address, options=options) as channel:
         yield ProviderClient(provider_pb2_grpc.ResourceProviderStub(channel))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class Stack:
     stack_file: Path
     work: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    providers: str = ""
+    """Simulated providers that outlive a command and remember what outlives a stack; without, each has new ones."""
 
     @property
     def name(self) -> str:
@@ -99,6 +101,12 @@ class Stack:
         exported: dict[str, Any] = json.loads(self._checked("stack", "export", *self._selection()))
         return exported
 
+    def import_(self, exported: Mapping[str, Any]) -> None:
+        """Replace the state by what `export` gave, or a change of it."""
+        file = self.work / "state.json"
+        file.write_text(json.dumps(exported))
+        self._checked("stack", "import", "--file", str(file), *self._selection())
+
     def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
         flags = ["--show-secrets"] if show_secrets else []
         outputs: dict[str, Any] = json.loads(self._checked("stack", "output", "--json", *flags, *self._selection()))
@@ -130,7 +138,7 @@ class Stack:
         return ["--stack", self.name, "--cwd", str(self.project), "--non-interactive"]
 
     def _run(self, command: str, faults: str, *arguments: str) -> Run:
-        with simulated_providers(faults) as debug_providers:
+        with nullcontext(self.providers) if self.providers else simulated_providers(faults) as debug_providers:
             return self._logged(command, *arguments, variables=self.variables(debug_providers))
 
     def _logged(self, command: str, *arguments: str, variables: Mapping[str, str]) -> Run:

@@ -76,8 +76,9 @@ def error_of(call: Callable[[], Any]) -> str:
 def test_the_table_names_only_known_properties() -> None:
     for token, row in TYPES.items():
         names = property_names(row.args)
-        tops = {path.split(".")[0] for path in row.in_place_within | row.sets | row.defaults.keys()}
-        assert tops | row.replace_on | row.computed_inputs | row.removal_ignored | row.refused <= names, token
+        nested = row.replace_on | row.in_place_within | row.sets | row.needed | {*row.defaults, *row.immutable}
+        tops = {path.split(".")[0] for path in nested} | row.computed_inputs | row.removal_ignored | row.refused
+        assert tops | row.secret - row.computed <= names, token
         assert not row.computed & names, token
 
 
@@ -106,7 +107,7 @@ def test_a_wrong_property_is_refused(
 
 def test_an_unknown_type_names_the_table(docker: ProviderClient) -> None:
     [(_, reason)] = docker.check("docker:index/service:Service", {})[1]
-    assert reason == "docker:index/service:Service is not simulated; add it to the table in sim/types.py"
+    assert reason == "docker:index/service:Service is not simulated; add it to the table in sim/types/"
 
 
 def test_free_maps_take_any_key(docker: ProviderClient) -> None:

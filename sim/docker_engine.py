@@ -1,8 +1,4 @@
-"""What a real Docker engine refuses, a program can get wrong, and the plan's data alone shows.
-
-Only what is visible within one run is seen: a resource counts as live from its creation, or from the
-engine's first question about it (Diff, Read), until it is deleted.
-"""
+"""What a real Docker engine refuses, a program can get wrong, and the plan's data alone shows."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from threading import Lock
 
 from sim.values import UNKNOWN, Properties, objects, plain, text
+from sim.world import Refusal, Subject, World
 
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
@@ -19,51 +16,41 @@ SIMULATED_SUBNET = "192.0.2.0/24"
 """What a network gets that asks for no subnet (RFC 5737); a real engine chooses a free one."""
 
 
-class Refusal(Exception):
-    """An operation that is refused; the message is for people."""
-
-
 @dataclass
-class DockerEngine:
-    """The containers and networks known to be live, by (type token, id). Safe to share between threads."""
+class DockerEngine(World):
+    """The containers and networks known to be live, by (type token, id)."""
 
     _live: dict[tuple[str, str], Properties] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def admit(self, token: str, identity: str, values: Properties) -> None:
-        """Take a new resource in, or raise Refusal with a message like the real engine's."""
-        if token not in (CONTAINER, NETWORK):
+    def admit(self, subject: Subject, values: Properties) -> None:
+        """Messages are like the real engine's."""
+        if subject.token not in (CONTAINER, NETWORK):
             return
         with self._lock:
-            for (kind, other), live in self._live.items():
-                if kind == token:
+            for (token, other), live in self._live.items():
+                if token == subject.token:
                     _refuse_conflict(token, other, live, values)
-            self._live[token, identity] = values
+            self._live[subject.token, subject.identity] = values
 
-    def note(self, token: str, identity: str, values: Properties) -> None:
-        """A resource that the state says is live."""
-        if token in (CONTAINER, NETWORK):
+    def note(self, subject: Subject, values: Properties) -> None:
+        if subject.token in (CONTAINER, NETWORK):
             with self._lock:
-                self._live[token, identity] = values
+                self._live[subject.token, subject.identity] = values
 
-    def forget(self, token: str, identity: str) -> None:
+    def forget(self, subject: Subject) -> None:
         with self._lock:
-            self._live.pop((token, identity), None)
+            self._live.pop((subject.token, subject.identity), None)
 
-
-def failed_wait(token: str, values: Properties) -> str | None:
-    """Why a container that was created can never pass its health wait, as the real plugin says it.
-
-    An image may bring a health check of its own, which the simulation cannot see: it asks for an explicit
-    one.
-    """
-    waits = plain(values.get("wait")) is True and plain(values.get("start")) is not False
-    if token != CONTAINER or not waits or "healthcheck" in values:
-        return None
-    return (
-        f"container {text(values, 'name')}: wait is set, but no healthcheck is defined; "
-        "set healthcheck, or take wait away"
-    )
+    def failed_wait(self, subject: Subject, values: Properties) -> str | None:
+        """An image may have a health check of its own, which the simulation can't see: it asks for an explicit one."""
+        waits = plain(values.get("wait")) is True and plain(values.get("start")) is not False
+        if subject.token != CONTAINER or not waits or "healthcheck" in values:
+            return None
+        return (
+            f"container {text(values, 'name')}: wait is set, but no healthcheck is defined; "
+            "set healthcheck, or take wait away"
+        )
 
 
 def _refuse_conflict(token: str, other: str, live: Properties, values: Properties) -> None:
