@@ -108,6 +108,13 @@ def source_of(key: str | None) -> str:
     return "generated, kept in the state" if key is None else f"groundwork:{key}"
 
 
+def copies_of(workload: Workload) -> str:
+    """`2 × ` or `2–10 × ` in front of what one replica has; nothing where there is one."""
+    if workload.autoscale:
+        return f"{workload.autoscale.least}–{workload.autoscale.most} × "
+    return f"{workload.replicas} × " if workload.replicas > 1 else ""
+
+
 def short(digest: str) -> str:
     """Twelve digits of a digest, as Docker shows them."""
     return digest.removeprefix("sha256:")[:12]

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from ..deployment import Deployment
 from ..workload import Workload
+from .document import copies_of
 from .layout import FOOT, HEAD, LEGEND, LINE, MARGIN, Area, Card, Picture, Wire, arrange, service_of
 
 TINTS = ("#3b82f6", "#0d9488", "#8b5cf6", "#d97706", "#db2777", "#65a30d", "#0891b2", "#e11d48")
@@ -45,6 +46,11 @@ LEGEND_TEXT = (
     "Beside them only members of one network reach each other; everything else is closed.",
     "Dashed: a job, which runs to its end once per release. Stacked: replicas.",
 )
+CLUSTER_LEGEND_TEXT = (
+    "A tinted area holds a service and its jobs. Arrows say who reaches whom, at which port.",
+    "A cluster's network policies close everything else but DNS.",
+    LEGEND_TEXT[2],
+)
 
 
 def svg(deployment: Deployment) -> str:
@@ -76,7 +82,7 @@ def svg(deployment: Deployment) -> str:
     # Over the lines, and once where several lines end at the same port.
     for x, y, label, class_ in sorted({place for wire in picture.wires for place in label_places(wire)}):
         add(root, "text", label, class_=class_, x=x, y=y, text_anchor="end")
-    draw_legend(root, picture)
+    draw_legend(root, picture, LEGEND_TEXT if deployment.networks else CLUSTER_LEGEND_TEXT)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -150,8 +156,8 @@ def label_places(wire: Wire) -> Iterator[tuple[float, float, str, str]]:
         yield wire.label_x, wire.end.middle + 16 + 15 * row, note, "role"
 
 
-def draw_legend(root: ElementTree.Element, picture: Picture) -> None:
-    for row, text in enumerate(LEGEND_TEXT):
+def draw_legend(root: ElementTree.Element, picture: Picture, texts: tuple[str, ...]) -> None:
+    for row, text in enumerate(texts):
         add(root, "text", text, class_="small", x=MARGIN, y=picture.height - LEGEND + 30 + 17 * row)
 
 
@@ -172,6 +178,8 @@ def mermaid(deployment: Deployment) -> str:
             nodes = [f'  subgraph n_{identifier(name)}["{escaped(title)}"]', *nodes, "  end"]
         lines += nodes
     for workload in deployment.workloads:
+        if workload.role == "gateway" and not workload.published:
+            lines.append(f"  users --> {reference(workload.name)}")
         for port in workload.published:
             lines.append(f'  users -->|"{port.address}:{port.port}"| {reference(workload.name)}')
         for host in workload.egress:
@@ -191,7 +199,7 @@ SHAPES = {"service": ('[("', '")]'), "job": ('{{"', '"}}'), "gateway": ('["', '"
 def node(workload: Workload) -> str:
     """A node with name, image and memory, in the shape of its role."""
     before, after = SHAPES[workload.role]
-    copies = f"{workload.replicas} × " if workload.replicas > 1 else ""
+    copies = copies_of(workload)
     said = [f"<b>{workload.name}</b>"] + ([] if workload.role == "job" else [escaped(workload.image.reference)])
     text = "<br/>".join([*said, f"{copies}{workload.resources.memory_mib:,} MiB"])
     return f"{reference(workload.name)}{before}{text}{after}:::{workload.role}"

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..deployment import Deployment, Network
 from ..workload import Workload
+from .document import copies_of
 
 MARGIN, PAD, GAP = 28, 18, 20
 TITLE, AREA_TITLE, LEGEND = 78, 40, 80
@@ -163,7 +164,7 @@ def service_of(workload: Workload, deployment: Deployment) -> str | None:
     """The service to whose area a job belongs: the one whose image it runs and which alone it uses."""
     if workload.role != "job" or len(workload.uses) != 1:
         return None
-    service = deployment.workload(workload.uses[0])
+    service = deployment.workload(workload.servers[0])
     return service.name if service.image == workload.image else None
 
 
@@ -226,13 +227,14 @@ def wires(deployment: Deployment, cards: Sequence[Card], users: Card, entry: Car
 
 def card_of(workload: Workload) -> Card:
     image, resources = workload.image, workload.resources
-    copies = f"{workload.replicas} × " if workload.replicas > 1 else ""
+    copies = copies_of(workload)
     lines = [f"{copies}{resources.memory_mib:,} MiB · {resources.cpus:g} CPU"]
     if workload.role == "job":
-        lines.append("once per release")
+        lines.append(workload.schedule or "once per release")
     else:
         lines.insert(0, clip(image.reference))
-        lines += [clip(f"data: {volume.name}") for volume in workload.volumes if workload.role == "service"]
+        lines += ["never twice"] if workload.role == "app" and workload.strategy == "recreate" else []
+        lines += [clip(f"data: {volume.name}") for volume in workload.volumes if workload.role != "gateway"]
     said = f"{workload.name} ({workload.role})\n{image.reference}\n{image.digest} ({image.origin})"
     whole = f"{said}\nuser {workload.user}"
     return replace(blank(workload.role, workload.name, tuple(lines), whole, CARD), copies=min(workload.replicas, 3))
