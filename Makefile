@@ -17,10 +17,11 @@ PIP = $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-has
 
 FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
 SLOW_TESTS := $(wildcard tests/engine tests/e2e)
+CLUSTER_TESTS := $(wildcard tests/cluster)
 CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview down plan env pulumi test test-fast lint lock requirements clean
+.PHONY: help up preview down plan env rollback pulumi test test-fast cluster-test lint lock requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ plan: $(BASE) ## the deployment as a table and a diagram, without an engine
 env: $(BASE) ## exports for plain pulumi: eval "$$(make -s env)"
 	@$(ENGINE) env $(ON)
 
+rollback: $(BASE) ## back to the release before: make rollback ARGS="api --to 3"
+	@$(PYTHON) -m ops rollback --stack "$(STACK)" $(if $(SYSTEM),--system "$(SYSTEM)") $(ARGS)
+
 pulumi: $(BASE) ## any pulumi command on the stack: make pulumi ARGS="stack export"
 	@$(ENGINE) pulumi $(ON)
 
@@ -53,12 +57,15 @@ test: lint test-fast ## everything: first what needs no engine, then what does
 test-fast: $(DEV) ## tests that need no engine
 	$(PYTHON) -m pytest -q -n auto $(FAST_TESTS)
 
+cluster-test: $(DEV) ## tests on a real API server; the first run builds it, for 10 to 20 minutes
+	$(PYTHON) -m pytest -ra $(CLUSTER_TESTS)
+
 lint: $(DEV) ## ruff and mypy
 	$(PYTHON) -m ruff check $(CODE)
 	$(PYTHON) -m mypy
 
 requirements: $(DEV) ## compile requirements/*.in to hashed pins (newer ones: ARGS=--upgrade)
-	@cd requirements && for name in base dev go; do \
+	@cd requirements && for name in base dev checkov go; do \
 		../$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --custom-compile-command "make requirements" $(ARGS) $$name.in -o $$name.txt || exit 1; done
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from groundwork.deployment import Deployment
 from groundwork.faults import FaultsError
 from groundwork.images import ImageLock, read_lock
-from groundwork.plan import image_references, misfits, plan
+from groundwork.misfits import misfits
+from groundwork.plan import image_references, plan
 from groundwork.stack_file import Configuration, read_stack_file
 from groundwork.system import System, load_system
+from groundwork.targets import KubernetesTarget
 from tools.engine.checkout import Checkout, Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +30,10 @@ class Stack:
     @property
     def label(self) -> str:
         return f"{self.project.name}/{self.name}"
+
+    @property
+    def on_cluster(self) -> bool:
+        return isinstance(self.configuration.settings.target, KubernetesTarget)
 
     def deployment(self, lock: ImageLock) -> Deployment:
         return plan(self.system, self.configuration, lock, project=self.project.name, stack=self.name)
@@ -54,6 +60,11 @@ def open_stack(stack: str, system: str, root: Path = ROOT) -> Stack:
 def lock_of_machine(root: Path = ROOT) -> ImageLock:
     """The committed digests and those of this machine's engine; a missing one is marked as simulated."""
     return read_lock(root, missing="mark")
+
+
+def lock_of(stack: Stack, root: Path = ROOT) -> ImageLock:
+    """What the stack's own place has: a cluster has nothing that only this machine's engine has."""
+    return lock_of_commit(root) if stack.on_cluster else lock_of_machine(root)
 
 
 def lock_of_commit(root: Path = ROOT) -> ImageLock:

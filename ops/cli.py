@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops.checkout import ROOT, lock_of_commit, lock_of_machine, open_stack
+from ops.checkout import ROOT, lock_of, lock_of_commit, open_stack
+from tools.engine.checkout import UserError
 
 app = typer.Typer(
     help="Day-two commands for one stack of one system.", no_args_is_help=True, add_completion=False,
@@ -43,12 +44,12 @@ def plan(
     from ops import plan_table
 
     opened = open_stack(stack, system)
-    deployment = opened.deployment(lock_of_commit() if committed else lock_of_machine())
+    deployment = opened.deployment(lock_of_commit() if committed else lock_of(opened))
     if as_json:
         print_json(document(deployment))
         return
     console = Console()
-    plan_table.show(console, deployment, opened.configuration.settings.target.memory_mib)
+    plan_table.show(console, deployment, opened.configuration.settings.target)
     for file in plan_table.write(write, opened.system.name, deployment):
         console.print(f"[dim]written:[/] {file}", soft_wrap=True)
 
@@ -82,17 +83,21 @@ def lock(
     ] = False,
 ) -> None:
     """Resolve every image of the stack to a digest; build the ones that are built here."""
-    from ops.lock import lock_images
+    from ops.lock import lock_images, refuse_local
 
     opened = open_stack(stack, system)
-    for line in lock_images(ROOT, opened.images().values(), refresh=refresh):
+    images = opened.images()
+    if opened.on_cluster:
+        refuse_local(opened.name, images)
+    for line in lock_images(ROOT, images.values(), refresh=refresh):
         typer.echo(line)
 
 
 @app.command()
 def check(stack: StackOption = "dev", system: SystemOption = "") -> None:
     """Whether the stack file fits its system. Says nothing when it does."""
-    open_stack(stack, system).deployment(lock_of_machine())
+    opened = open_stack(stack, system)
+    opened.deployment(lock_of(opened))
 
 
 @app.command()
@@ -125,7 +130,7 @@ def logs(
 
     command.show(
         Console(highlight=False), open_running(stack, system), workload,
-        command.Wanted(follow=follow, tail=tail, since=since), as_json=as_json,
+        command.wanted_of(follow=follow, tail=tail, since=since), as_json=as_json,
     )  # fmt: skip
 
 
@@ -142,3 +147,77 @@ def smoke(stack: StackOption = "dev", system: SystemOption = "", as_json: JsonOp
     else:
         command.show(Console(), results)
     raise typer.Exit(1 if any(result.failed for result in results) else 0)
+
+
+@app.command()
+def shell(
+    workload: Annotated[str, typer.Argument(help="A workload such as `api`.")],
+    command: Annotated[list[str] | None, typer.Argument(help="Behind `--`: a command instead of a shell.")] = None,
+    stack: StackOption = "dev",
+    system: SystemOption = "",
+) -> None:
+    """A shell in the newest container that is ready. What is written there is lost with the container."""
+    from ops import shell as entering
+    from ops.running import open_running
+
+    code = entering.enter(
+        open_running(stack, system), workload, command or (), terminal=entering.at_terminal(),
+        say=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def tunnel(
+    workload: Annotated[str, typer.Argument(help="A workload such as `postgres`.")],
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of 127.0.0.1 on this machine.")] = None,
+    remote: Annotated[str, typer.Option(help="Name or number of another port than the main one.")] = "",
+    stack: StackOption = "dev",
+    system: SystemOption = "",
+) -> None:
+    """An internal port on 127.0.0.1 of this machine, until interrupted."""
+    from ops import tunnel as command
+    from ops.running import open_running
+
+    raise typer.Exit(command.hold(open_running(stack, system), workload, local=port, remote=remote, say=typer.echo))
+
+
+@app.command()
+def rollback(
+    app: Annotated[str, typer.Argument(help="An app such as `api`; without it all that have an image.")] = "",
+    to: Annotated[str, typer.Option(help="Number of an update, digest of an image, or NAME@sha256:….")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: for CI.")] = False,
+    stack: StackOption = "dev",
+    system: SystemOption = "",
+) -> None:
+    """Back to an earlier image: writes it into the stack file and runs `up`."""
+    from ops import rollback as command
+    from ops.running import open_running
+    from ops.shell import at_terminal
+
+    def ask() -> bool:
+        if not yes and not at_terminal():
+            raise UserError("Nobody is there to be asked: say --yes.")
+        return yes or typer.confirm("Do it?")
+
+    raise typer.Exit(command.run(open_running(stack, system), app, to, ask=ask, console=Console()))
+
+
+@app.command()
+def manifests(
+    stack: StackOption = "dev",
+    system: SystemOption = "",
+    output: Annotated[Path | None, typer.Option(help="File for the YAML; standard output without it.")] = None,
+) -> None:
+    """The objects of a stack on Kubernetes as YAML, with placeholders for secrets: to read, and for judges."""
+    from groundwork.kubernetes import manifests as objects
+    from groundwork.kubernetes.render import rendered
+
+    opened = open_stack(stack, system)
+    if not opened.on_cluster:
+        raise UserError(f"{opened.label} runs on a Docker engine and has no manifests; `make plan` shows what runs.")
+    text = rendered(objects(opened.deployment(lock_of(opened)), opened.configuration.settings))
+    if output:
+        output.write_text(text)
+    else:
+        typer.echo(text, nl=False)

@@ -3,7 +3,7 @@ this engine has, into `.groundwork/images.lock`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import docker
@@ -22,6 +22,7 @@ def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False)
 
     FaultsError names every image that neither the engine nor its registry has.
     """
+    refuse_lost(references := set(references))
     known = read_lock(root, "mark").images
     wanted = sorted({name for name in references if "@" not in name})
     missing = [name for name in wanted if refresh or name not in known or name.startswith(BUILD)]
@@ -46,6 +47,34 @@ def lock_images(root: Path, references: Iterable[str], *, refresh: bool = False)
     if faults:
         raise FaultsError("images", faults)
     return [f"{name}  {image.origin} {image.digest[:19]}" for name, image in found.items() if known.get(name) != image]
+
+
+def refuse_local(stack: str, references: Mapping[str, str]) -> None:
+    """FaultsError, before anything is built, for images that a cluster can't have."""
+    instead = "push it to a registry that the cluster reaches, and name it: groundwork:apps.<app>.image"
+    faults = [
+        Fault(f"image of {name}", f"`{reference}` is built on this machine", instead)
+        for name, reference in references.items()
+        if reference.startswith(BUILD)
+    ]
+    if faults:
+        raise FaultsError(f"stack {stack}", faults)
+
+
+def refuse_lost(references: Iterable[str]) -> None:
+    """FaultsError for pinned images that were built here, and that this machine's engine does not have any more."""
+    pinned = sorted({name for name in references if name.startswith(BUILD) and "@" in name})
+    if not pinned:
+        return
+    client, faults = connected(), []
+    for name in pinned:
+        try:
+            client.images.get(name.partition("@")[2])
+        except ImageNotFound:
+            instead = "check out its commit and run `make lock`, or take `@sha256:…` out: then the newest is built"
+            faults.append(Fault(f"image {name}", "this machine's engine does not have it any more", instead))
+    if faults:
+        raise FaultsError("images", faults)
 
 
 def connected() -> docker.DockerClient:
@@ -79,6 +108,8 @@ def _build(client: docker.DockerClient, root: Path, reference: str) -> Image:
     if not (folder / "Dockerfile").exists():
         raise DockerException(f"there is no images/{name}/Dockerfile")
     image, _ = client.images.build(path=str(folder), tag=f"groundwork/{name}:local", rm=True)
+    # Nameless, it would go with the next `docker image prune`; `ops rollback` needs it.
+    image.tag(f"groundwork/{name}", str(image.id).removeprefix("sha256:")[:12])
     return Image(reference=reference, digest=str(image.id), origin="local")
 
 

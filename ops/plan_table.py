@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from groundwork.deployment import Deployment
-from groundwork.views.document import secret_name, short, source_of
+from groundwork.targets import DockerTarget, Target
+from groundwork.views.document import copies_of, secret_name, short, source_of
 from groundwork.views.draw import mermaid, svg
 from groundwork.workload import Workload
 
@@ -22,7 +23,7 @@ def workload_rows(deployment: Deployment) -> Iterator[tuple[str, ...]]:
     """One row a workload, in the order of HEADINGS; memory in MiB."""
     for workload in deployment.workloads:
         image, resources = workload.image, workload.resources
-        copies = f"{workload.replicas} × " if workload.replicas > 1 else ""
+        copies = copies_of(workload)
         yield (
             workload.name,
             workload.role,
@@ -48,15 +49,23 @@ def secret_rows(deployment: Deployment) -> Iterator[tuple[str, str]]:
         yield secret_name(ref), source_of(key)
 
 
-def memory_line(deployment: Deployment, machine_mib: int) -> str:
-    share = round(100 * deployment.memory_mib / machine_mib)
-    return (
-        f"at most {deployment.memory_mib:,} MiB of the machine's {machine_mib:,} ({share} %), "
-        "with every release beside its predecessor"
-    )
+def memory_line(deployment: Deployment, target: Target) -> str:
+    of = ""
+    if isinstance(target, DockerTarget):
+        of = f" of the machine's {target.memory_mib:,} ({round(100 * deployment.memory_mib / target.memory_mib)} %)"
+    return f"at most {deployment.memory_mib:,} MiB{of}, with every release beside its predecessor"
 
 
-def show(console: Console, deployment: Deployment, machine_mib: int) -> None:
+def place_lines(deployment: Deployment, target: Target) -> Iterator[tuple[str, str]]:
+    """Where it runs on a cluster, and who may reach whom there."""
+    if isinstance(target, DockerTarget):
+        return
+    namespace = target.namespace_of(deployment.prefix)
+    yield "Cluster", f"context {target.context}, namespace {namespace}; entry by {target.exposure.kind}"
+    yield "Network", "policies close everything but the paths above and DNS"
+
+
+def show(console: Console, deployment: Deployment, target: Target) -> None:
     console.print(f"[bold]{deployment.system}[/] in {deployment.project}/{deployment.stack}")
     # Two lines a workload, so that 80 columns are enough.
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, padding=(0, 1, 0, 0))
@@ -64,7 +73,7 @@ def show(console: Console, deployment: Deployment, machine_mib: int) -> None:
     table.add_column("Image", overflow="fold", min_width=18)
     table.add_column("Limits", justify="right", no_wrap=True)
     table.add_column("Paths")
-    table.add_column("Release", no_wrap=True)
+    table.add_column("Release", no_wrap=True, min_width=9)
     for row in workload_rows(deployment):
         name, role, image, memory, cpus, port, uses, reached, release = map(escape, row)
         reference, _, digest = image.partition("\n")
@@ -75,7 +84,7 @@ def show(console: Console, deployment: Deployment, machine_mib: int) -> None:
             "\n".join(paths), release,
         )  # fmt: skip
     console.print(table)
-    facts = [("Memory", memory_line(deployment, machine_mib))]
+    facts = [("Memory", memory_line(deployment, target)), *place_lines(deployment, target)]
     facts += [("URL", f"{url}  [dim]{name}[/]") for name, url in deployment.urls.items()]
     for network in deployment.networks:
         way = "" if network.internal else " (leads outside)"
@@ -110,7 +119,8 @@ def page(deployment: Deployment, picture: str) -> str:
         (n.name, str(n.subnet), "no" if n.internal else "yes", ", ".join(sorted(n.members)))
         for n in deployment.networks
     )
-    lines += markdown_table(("Network", "Subnet", "Way out", "Members"), networks)
+    if deployment.networks:
+        lines += markdown_table(("Network", "Subnet", "Way out", "Members"), networks)
     lines += ["", *markdown_table(("Secret", "Source"), secret_rows(deployment))]
     lines += ["", "```mermaid", mermaid(deployment).rstrip(), "```", ""]
     return "\n".join(lines)

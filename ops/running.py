@@ -1,4 +1,4 @@
-"""A stack that is up: its outputs from Pulumi's state, and the engine its containers run on."""
+"""A stack that is up: its outputs from Pulumi's state, and the place where its containers run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from groundwork.targets import KubernetesTarget
 from ops.checkout import ROOT, Stack, open_stack
+from ops.place import Place
 from tools.engine.checkout import Checkout, Mode, UserError
-
-if TYPE_CHECKING:
-    import docker
 
 TIMEOUT_SECONDS = 60
 MODES: tuple[Mode, ...] = ("real", "simulated")
@@ -40,23 +39,27 @@ class Running:
 
     @property
     def prefix(self) -> str:
-        """The beginning of every container's name."""
+        """The beginning of every container's name on a Docker engine; without its hyphen, the stack's name."""
         return f"{self.stack.project.name}-{self.stack.name}-"
 
-    @property
-    def labels(self) -> list[str]:
-        """By which the engine finds what belongs to this stack."""
-        return [f"groundwork.project={self.stack.project.name}", f"groundwork.stack={self.stack.name}"]
+    def place(self) -> Place:
+        """The Docker engine or the cluster that runs the stack. UserError where it can't be reached, or is none."""
+        if self.simulated:
+            raise UserError(f"{self.stack.label} is SIMULATED: nothing was started, so there is nothing to look into.")
+        target = self.stack.configuration.settings.target
+        # Each imports what only its own target needs.
+        if isinstance(target, KubernetesTarget):
+            from ops.on_kubernetes import cluster_of
 
-    def engine(self) -> docker.DockerClient:
-        """The client of the stack's Docker engine; UserError where it can't be made."""
-        import docker
-        from docker.errors import DockerException
+            return cluster_of(target, self.prefix.rstrip("-"), self.environment)
+        from ops.on_docker import engine_of
 
-        try:
-            return docker.from_env(environment=dict(self.environment), use_ssh_client=True)
-        except DockerException as error:
-            raise UserError(f"The Docker engine of {self.stack.label} does not answer: {error}") from None
+        return engine_of(self.stack.project.name, self.stack.name, self.environment)
+
+    def words(self) -> str:
+        """The variables of a `make` target that mean this stack, each behind a space."""
+        stack = f" STACK={self.stack.name}" if self.stack.name != "dev" else ""
+        return stack + (f" SYSTEM={self.system}" if self.system else "")
 
     def command(self, *words: str) -> str:
         """A command of ours for this stack, as a person would type it in the checkout."""
@@ -97,7 +100,7 @@ def checkout_environment(stack: Stack, system: str, mode: Mode) -> dict[str, str
     if engine is None:
         raise UserError("The Pulumi CLI is not here any more: `make up` gets it again.")
     session = drive.open_session(
-        checkout, engine, system=system, stack=stack.name, requested=mode, environment=dict(os.environ)
+        checkout, engine, system=system, stack=stack.name, requested="", environment=dict(os.environ), reading=mode
     )
     return dict(session.environment)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -16,10 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from groundwork.settings import Entry
+from groundwork.settings import Settings
 from groundwork.system import Route
+from groundwork.targets import DockerTarget
 from ops.checkout import Stack
-from ops.request import Answer, fetch, trusting
+from ops.entry import Way, way_in
+from ops.request import Answer, fetch
 from ops.running import Running
 from tools.engine.checkout import UserError
 
@@ -49,6 +50,23 @@ class Result:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where the gateway is asked: `base` without a slash at its end; `http_port` where plain http leads to it."""
+
+    base: str
+    way: Way
+    max_body_mib: int
+    http_port: int | None = None
+
+    @property
+    def over_tls(self) -> bool:
+        return self.base.startswith("https:")
+
+    def ask(self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+        return fetch(url, method=method, headers=headers, tls=self.way.tls, through=self.way.port)
+
+
 Judge = Callable[[Answer], str | None]
 """What is wrong with an answer; None when it is as promised."""
 
@@ -71,19 +89,33 @@ def run(stack: Stack, running: Running) -> list[Result]:
     """Every check in order, against the stack's own addresses alone. UserError for a simulated stack."""
     if running.simulated:
         raise UserError(f"{stack.label} is SIMULATED: nothing was started, so there is nothing to ask.")
-    entry = stack.configuration.settings.entry
-    tls = trusting(entry.certificate) if entry.certificate else None
-    base = running.urls["system"].rstrip("/")
-    return [result_of(base, check, tls) for check in checks(stack.system.routes, entry, base, tls)]
+    with way_in(running, running.place) as way:
+        if way.trouble:
+            raise UserError(f"The gateway can't be reached: {way.trouble}")
+        settings = stack.configuration.settings
+        door = Door(
+            base=way.url(running.urls["system"]).rstrip("/"), way=way, http_port=http_port(settings),
+            max_body_mib=settings.entry.max_body_mib,
+        )  # fmt: skip
+        return [result_of(door, check) for check in checks(stack.system.routes, door)]
 
 
-def result_of(base: str, check: Check, tls: ssl.SSLContext | None) -> Result:
+def http_port(settings: Settings) -> int | None:
+    """Where plain http leads to https; None where it does not, or nothing outside listens for it."""
+    if isinstance(settings.target, DockerTarget):
+        return settings.entry.http_port if settings.entry.certificate else None
+    exposure = settings.target.exposure
+    return 80 if exposure.issuer or exposure.tls_secret else None
+
+
+def result_of(door: Door, check: Check) -> Result:
     if check.left_out:
         return Result(check=check.name, outcome="left out", detail=check.left_out)
+    base = door.base
     if check.http_port is not None:
         base = urlunsplit(("http", f"{urlsplit(base).hostname}:{check.http_port}", "", "", ""))
     try:
-        answer = fetch(f"{base}{check.path}", method=check.method, headers=dict(check.headers), tls=tls)
+        answer = door.ask(f"{base}{check.path}", method=check.method, headers=dict(check.headers))
     except (OSError, http.client.HTTPException) as error:
         return Result(check=check.name, outcome="failed", detail=str(error) or type(error).__name__)
     wrong = check.judge(answer)
@@ -93,7 +125,7 @@ def result_of(base: str, check: Check, tls: ssl.SSLContext | None) -> Result:
     )  # fmt: skip
 
 
-def checks(routes: tuple[Route, ...], entry: Entry, base: str, tls: ssl.SSLContext | None) -> Iterator[Check]:
+def checks(routes: tuple[Route, ...], door: Door) -> Iterator[Check]:
     """All checks of a stack. The front end's page is asked for first, to know it again."""
     yield Check(name="gateway /health", path="/health", judge=is_status(200))
     for route in routes:
@@ -103,13 +135,12 @@ def checks(routes: tuple[Route, ...], entry: Entry, base: str, tls: ssl.SSLConte
         name="every backing service /health/deep", path="/health/deep", judge=is_status(200),
         left_out=None if deep else "no route leads there",
     )  # fmt: skip
-    over_tls = bool(entry.certificate)
-    yield Check(name="security headers", judge=lambda answer: missing_headers(answer, over_tls))
-    yield redirect_check(entry)
-    yield front_end_check(routes, base, tls)
-    size = entry.max_body_mib * MIB + 1
+    yield Check(name="security headers", judge=lambda answer: missing_headers(answer, door.over_tls))
+    yield redirect_check(door)
+    yield front_end_check(routes, door)
+    size = door.max_body_mib * MIB + 1
     yield Check(
-        name=f"a body above {entry.max_body_mib} MiB is refused",
+        name=f"a body above {door.max_body_mib} MiB is refused",
         path=routes[0].path if routes else "/", method="POST",
         headers=(("Content-Length", str(size)),), judge=is_status(413),
         left_out=None if routes else "the system has no route",
@@ -153,10 +184,12 @@ def missing_headers(answer: Answer, over_tls: bool) -> str | None:
     return "; ".join(wrong) or None
 
 
-def redirect_check(entry: Entry) -> Check:
+def redirect_check(door: Door) -> Check:
     name = "http leads to https"
-    if not entry.certificate:
+    if not door.over_tls:
         return Check(name=name, left_out="the stack has no certificate")
+    if door.http_port is None:
+        return Check(name=name, left_out="nothing outside listens for http")
 
     def judge(answer: Answer) -> str | None:
         location = answer.headers.get("location", "")
@@ -164,16 +197,16 @@ def redirect_check(entry: Entry) -> Check:
             return None
         return f"{answer.status} to `{location}` instead of 308 to the same path over https"
 
-    return Check(name=name, path="/smoke?a=1", judge=judge, http_port=entry.http_port)
+    return Check(name=name, path="/smoke?a=1", judge=judge, http_port=door.http_port)
 
 
-def front_end_check(routes: tuple[Route, ...], base: str, tls: ssl.SSLContext | None) -> Check:
+def front_end_check(routes: tuple[Route, ...], door: Door) -> Check:
     """Whether a path of the page's own router gives the page."""
     name = "an unknown path gives the front end's page"
     if not any(route.path == "/" for route in routes):
         return Check(name=name, left_out="no route for /")
     try:
-        page = fetch(f"{base}/", tls=tls)
+        page = door.ask(f"{door.base}/")
     except (OSError, http.client.HTTPException):
         return Check(name=name)  # it fails by itself in the same way
     if "text/html" not in page.headers.get("content-type", ""):

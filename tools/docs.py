@@ -25,6 +25,7 @@ from groundwork.views.draw import svg
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "examples" / "shop"
+PICTURED = {"housing": ("housing", "dev"), "mindpal": ("mindpal", "dev"), "mindpal-k8s": ("mindpal", "k8s")}
 PART = re.compile(r"(<!-- made by tools/docs\.py: ([\w. -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -78,11 +79,16 @@ Row = tuple[str, str, str, str]
 
 
 def rows_of(schema: Schema, node: Schema, before: str = "") -> Iterator[Row]:
-    """What COLUMNS say of each field of `node`; KeyError where nobody says what one means."""
+    """What COLUMNS say of each field of `node`, and of those below it; KeyError where nobody says what one means."""
     for name, field in node["properties"].items():
-        meaning = field["description"]
+        inner = resolved(schema, field)
+        meaning = field.get("description") or inner["description"]
         default = "required" if name in node.get("required", ()) else default_of(field)
-        yield f"`{before}{name}`", allowed(schema, field), default, meaning
+        if "properties" in inner:
+            yield f"`{before}{name}`", allowed(schema, field), "", meaning
+            yield from rows_of(schema, inner, f"{before}{name}.")
+        else:
+            yield f"`{before}{name}`", allowed(schema, field), default, meaning
 
 
 def each_of(node: Schema) -> Schema:
@@ -98,6 +104,9 @@ def stack_file_keys() -> str:
     sections: list[str] = []
     for key, field in config.items():
         inner = resolved(schema, field)
+        if "oneOf" in inner:
+            sections += variants(schema, key, inner)
+            continue
         entry = resolved(schema, each_of(inner))
         described = entry or inner
         if "properties" not in described:
@@ -107,6 +116,13 @@ def stack_file_keys() -> str:
         sections.append(f"### `{key}`\n\n{described['description']}\n\n{table}")
     table = markdown_table(COLUMNS, rows_of(schema, {"properties": plain}))
     return "\n".join([f"### Keys without more below them\n\n{table}", *sections])
+
+
+def variants(schema: Schema, key: str, union: Schema) -> Iterator[str]:
+    """A section for each kind of it."""
+    for variant in (resolved(schema, one) for one in union["oneOf"]):
+        heading = f"### `{key}` of the kind `{variant['properties']['kind']['const']}`"
+        yield f"{heading}\n\n{variant['description']}\n\n{markdown_table(COLUMNS, rows_of(schema, variant))}"
 
 
 def system_keys(model: str) -> str:
@@ -119,7 +135,8 @@ def entries() -> list[type[BackingService]]:
     """Every entry of the catalog, by name."""
     for module in pkgutil.iter_modules(catalog.__path__):
         importlib.import_module(f"{catalog.__name__}.{module.name}")
-    return sorted(BackingService.__subclasses__(), key=lambda entry: entry.__name__)
+    known = (entry for entry in BackingService.__subclasses__() if entry.__module__.startswith(f"{catalog.__name__}."))
+    return sorted(known, key=lambda entry: entry.__name__)
 
 
 def catalog_entries() -> str:
@@ -154,7 +171,7 @@ def example_file(name: str) -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "keys": stack_file_keys,
     "catalog": catalog_entries,
-    **{model: lambda model=model: system_keys(model) for model in ("System", "App", "Route")},  # type: ignore[misc]
+    **{model: lambda model=model: system_keys(model) for model in ("System", "App", "AppVolume", "Route")},  # type: ignore[misc]
     **{file.name: lambda name=file.name: example_file(name) for file in sorted(EXAMPLE.iterdir())},  # type: ignore[misc]
 }
 
@@ -164,18 +181,17 @@ def page(text: str) -> str:
     return PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}", text)
 
 
-def picture() -> str:
-    """The picture of the README: housing in dev, the same on every machine."""
-    configuration = read_stack_file(ROOT / "Pulumi.dev.yaml")
-    system = load_system(ROOT, str(configuration.settings.system))
-    return svg(plan(system, configuration, ImageLock({}, "mark"), project="groundwork", stack="dev"))
+def picture(system: str, stack: str) -> str:
+    """What runs where in one stack of a system, the same on every machine."""
+    configuration = read_stack_file(ROOT / "systems" / system / f"Pulumi.{stack}.yaml")
+    return svg(plan(load_system(ROOT, system), configuration, ImageLock({}, "mark"), project=system, stack=stack))
 
 
 def made_files() -> dict[Path, str]:
     """Every file that this program writes, with what it should hold."""
     pages = {file: file.read_text() for file in sorted(DOCS.glob("*.md"))}
     made = {file: page(text) for file, text in pages.items() if PART.search(text)}
-    return made | {DOCS / "housing.svg": picture()}
+    return made | {DOCS / f"{name}.svg": picture(*stack) for name, stack in PICTURED.items()}
 
 
 if __name__ == "__main__":

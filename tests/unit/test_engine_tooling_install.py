@@ -147,7 +147,7 @@ def test_a_failed_build_leaves_nothing_and_says_what_to_do(
     go = tool(tmp_path / "usr", "go", "go version go1.26.0")
     go.write_text(go.read_text() + '[ "$1" = version ] || { echo "no such module" >&2; exit 1; }\n')
     monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
-    with pytest.raises(UserError, match=r"(?s)no such module.*install Pulumi 3\.250\.0 or newer"):
+    with pytest.raises(UserError, match=r"(?s)install Pulumi 3\.250\.0 or newer.*no such module"):
         install.from_modules(checkout, "3.259.0", lambda _: None)
     assert list(checkout.made.iterdir()) == []
 

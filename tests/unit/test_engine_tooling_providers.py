@@ -103,7 +103,7 @@ def test_users_plugins_are_linked_into_the_checkout_and_absent_ones_named(tmp_pa
     users = plugin(tmp_path / "home" / ".pulumi" / "plugins", f"resource-docker-v{version}")
     checkout = Checkout(tmp_path / "clone")
     folder = providers.users_plugins({"HOME": str(tmp_path / "home")})
-    absent = providers._absent_plugins(checkout, {"PATH": "/nowhere"}, folder)
+    absent = providers._absent_plugins(checkout, {"PATH": "/nowhere"}, folder, ("docker", "random"))
     assert list(absent) == ["random"]
     linked = checkout.home / "plugins" / users.name
     # A directory of its own: the engine overlooks one that is a link.

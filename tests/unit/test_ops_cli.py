@@ -22,8 +22,8 @@ from ops.plan_table import secret_rows, write
 from tests.sample import ROOT, planned
 from tools.engine.checkout import UserError
 
-PARTS = ("groundwork", "ops", "systems/housing", "tools", "images")
-"""Only the system that is known here: a user's own lie beside it."""
+PARTS = ("groundwork", "ops", "systems/housing", "systems/mindpal", "tools", "images")
+"""Only the systems that are known here: a user's own lie beside them."""
 
 
 def ops(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -55,7 +55,7 @@ def test_plan_is_fast_and_never_touches_pulumi() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["system"] == "housing"
+    assert json.loads(done.stdout)["system"] == "mindpal"
     assert time.monotonic() - began < 5
 
 
@@ -138,9 +138,10 @@ def test_a_comparison_shows_files_code_images_and_faults(checkout: Path, tmp_pat
     done = ops("compare", str(checkout), str(head))
     assert done.returncode == 1, done.stderr
     rows = {line.split("`")[1]: line for line in done.stdout.splitlines() if line.startswith("| `")}
-    assert "postgres: restarts" in rows["groundwork/dev"]
-    assert "web: new release beside the old one" in rows["groundwork/dev"]
-    assert "api: " not in rows["groundwork/dev"]
+    assert "postgres: restarts" in rows["housing/dev"]
+    assert "web: new release beside the old one" in rows["housing/dev"]
+    assert "api: " not in rows["housing/dev"]
+    assert "nothing changes" in rows["groundwork/dev"]
     assert "can't be deployed" in rows["groundwork/prod"]
     assert "new stack" in rows["groundwork/stage"]
     assert "its stack file goes" in rows["housing/prod"]
@@ -151,7 +152,7 @@ def test_a_comparison_shows_files_code_images_and_faults(checkout: Path, tmp_pat
 
 def test_two_equal_checkouts_have_nothing_to_compare(checkout: Path) -> None:
     text = review(compare_checkouts(checkout, checkout, "dev"))
-    assert "Nothing changes in `groundwork/dev`, `housing/dev`." in text
+    assert "Nothing changes in `groundwork/dev`, `housing/dev`, `mindpal/dev`." in text
 
 
 def test_a_stack_that_nobody_has_is_refused(checkout: Path) -> None:

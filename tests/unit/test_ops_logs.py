@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from ops import logs
 from ops.checkout import open_stack
-from ops.logs import Wanted, followed, lines_of, seconds_of, written
+from ops.logs import seconds_of
+from ops.on_docker.logs import followed, lines_of, written
+from ops.place import Wanted
 from ops.running import Running
 from tools.engine.checkout import UserError
 

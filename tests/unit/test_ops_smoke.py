@@ -13,9 +13,10 @@ import pytest
 from groundwork.stack_file import Configuration
 from ops import smoke
 from ops.checkout import Stack, open_stack
+from ops.entry import Way
 from ops.request import Answer
 from ops.running import Running
-from ops.smoke import Result
+from ops.smoke import Door, Result
 from tests.sample import CERTIFICATE, changed
 from tools.engine.checkout import UserError
 
@@ -121,8 +122,10 @@ def test_nobody_there_fails_every_request() -> None:
 
 
 def test_with_a_certificate_http_must_lead_to_the_same_path_over_https() -> None:
-    entry = changed(open_stack("dev", "housing").configuration.settings.entry, certificate=CERTIFICATE)
-    check = smoke.redirect_check(entry)
+    settings = open_stack("dev", "housing").configuration.settings
+    settings = changed(settings, entry=changed(settings.entry, certificate=CERTIFICATE))
+    door = Door(base="https://h:8443", way=Way(), max_body_mib=100, http_port=smoke.http_port(settings))
+    check = smoke.redirect_check(door)
     assert (check.http_port, check.left_out) == (8080, None)
     answer = Answer(status=308, headers={"location": "https://h:8443/smoke?a=1"}, body=b"", milliseconds=1)
     assert check.judge(answer) is None

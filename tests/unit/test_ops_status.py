@@ -13,8 +13,12 @@ from rich.console import Console
 
 from ops import status
 from ops.checkout import open_stack
+from ops.entry import Way
+from ops.on_docker.status import row_of, verdict
+from ops.place import Row
+from ops.request import Answer
 from ops.running import Running
-from ops.status import Report, Row, age, row_of, verdict
+from ops.status import Report, age
 
 ENTRY = {"name": "housing-dev-api-1a2b3c4d-0", "workload": "api", "role": "app", "release": "1a2b3c4d"}
 
@@ -23,6 +27,18 @@ def running(simulated: bool, port: int = 8080) -> Running:
     url = f"http://127.0.0.1:{port}/"
     outputs = {"simulated": simulated, "urls": {"system": url}, "containers": [ENTRY]}
     return Running(stack=open_stack("dev", "housing"), system="housing", outputs=outputs, environment={})
+
+
+class Still:
+    """Stands for a place: it has these rows."""
+
+    prefix = "housing-dev-"
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.found = rows
+
+    def rows(self, _: object) -> list[Row]:
+        return self.found
 
 
 def inspected(status: str = "running", health: str | None = "healthy", **other: Any) -> dict[str, Any]:
@@ -106,15 +122,22 @@ def test_a_url_that_does_not_answer_makes_the_stack_ill(monkeypatch: pytest.Monk
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    monkeypatch.setattr(status, "rows_of", lambda *_: [row_of(ENTRY, inspected(), {})])
+    monkeypatch.setattr(Running, "place", lambda _: Still([row_of(ENTRY, inspected(), {})]))
     report = status.look(running(simulated=False, port=port))
     assert [row.ok for row in report.rows] == [True]
     assert not report.healthy
     assert "refused" in report.urls[0].answer
 
 
+@pytest.mark.parametrize(("code", "ok"), [(200, True), (308, True), (404, True), (502, False)])
+def test_a_system_without_anything_at_its_root_is_well(monkeypatch: pytest.MonkeyPatch, code: int, ok: bool) -> None:
+    answer = Answer(status=code, headers={}, body=b"", milliseconds=1.0)
+    monkeypatch.setattr(status, "fetch", lambda *_, **__: answer)
+    assert status.reached(Way(), "system", "http://127.0.0.1:1/").ok is ok
+
+
 def test_the_log_of_what_is_ill_is_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "rows_of", lambda *_: [row_of(ENTRY, None, {})])
+    monkeypatch.setattr(Running, "place", lambda _: Still([row_of(ENTRY, None, {})]))
     report = status.look(running(simulated=False))
     assert report.next[0].endswith("-m ops logs api --system housing")
 

@@ -13,7 +13,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.engine import providers, recover, stackfile
+from groundwork.faults import FaultsError
+from groundwork.stack_file import read_stack_file
+from groundwork.targets import KubernetesTarget, Target
+from tools.engine import namespace, providers, recover, stackfile
 from tools.engine.checkout import Checkout, Mode, Project, UserError
 from tools.engine.install import Engine
 from tools.engine.providers import Decision
@@ -32,6 +35,7 @@ class Session:
     project: Project
     system: str
     stack: str
+    target: Target
     decision: Decision
     stack_file: stackfile.StackFile
     environment: Mapping[str, str]
@@ -60,13 +64,21 @@ def open_session(
     stack: str,
     requested: str,
     environment: Mapping[str, str],
+    reading: Mode | None = None,
 ) -> Session:
-    """Decides everything a run needs to know. Raises UserError for what a person must mend first."""
+    """Decides everything a run needs to know. Raises UserError for what a person must mend first.
+
+    `reading` is the mode of a stack that is up, whose state is only read: that takes no provider.
+    """
     project = checkout.project(system)
-    project.stack_file(stack)
+    target = target_of(project.stack_file(stack))
     base = base_environment(checkout, engine, environment)
     users = providers.users_plugins(environment)
-    decision = providers.decide(requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users))
+    decision = (
+        Decision(reading)
+        if reading
+        else providers.decide(requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users, target))
+    )
     file = stackfile.prepare(checkout, project, stack, decision.mode)
     state = checkout.state(decision.mode)
     state.mkdir(parents=True, exist_ok=True)
@@ -75,11 +87,20 @@ def open_session(
     if not file.users_own:
         base.pop("PULUMI_CONFIG_PASSPHRASE", None)  # it would win over the checkout's own, which is in a file
     if decision.mode == "real":
-        base |= providers.docker_host(base)
+        if target.kind == "docker":
+            base |= providers.docker_host(base)
     else:
         # A package that sim/ does not serve must fail at once, not search the network for its plugin.
         base |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
-    return Session(checkout, engine, project, system, stack, decision, file, base)
+    return Session(checkout, engine, project, system, stack, target, decision, file, base)
+
+
+def target_of(stack_file: Path) -> Target:
+    """What the stack runs on. UserError with all that is wrong with the file, before anything else is looked at."""
+    try:
+        return read_stack_file(stack_file).settings.target
+    except FaultsError as error:
+        raise UserError(str(error)) from None
 
 
 def base_environment(checkout: Checkout, engine: Engine, environment: Mapping[str, str]) -> dict[str, str]:
@@ -166,10 +187,15 @@ def alone(session: Session) -> Iterator[None]:
         yield
 
 
+def on_docker(session: Session) -> bool:
+    """Whether this run makes containers on a Docker engine. What a cluster runs is in the state or in its namespace."""
+    return session.mode == "real" and session.target.kind == "docker"
+
+
 def clear_leftovers(session: Session) -> None:
     recover.recover(
         session.backend,
-        docker_environment=session.environment if session.mode == "real" else None,
+        docker_environment=session.environment if on_docker(session) else None,
         pulumi=lambda arguments, text: captured(session, arguments, text),
         say=say,
     )
@@ -229,6 +255,10 @@ def down(session: Session, arguments: list[str]) -> int:
         return 0
     arguments = [*_config_file(session), "--yes", "--skip-preview", *arguments]
     kept = recover.retained_ids(recover.read_checkpoint(session.backend.checkpoint))
+    if on_docker(session):
+        # They would hold the networks that go now.
+        for name in recover.end_tunnels(session.project.name, session.stack, session.environment):
+            say(f"Ended the tunnel {name}.")
     code = _operate(session, "destroy", arguments)
     if code == 0 and session.mode == "real":
         code = report_left(session, kept)
@@ -241,6 +271,8 @@ def report_left(session: Session, kept: frozenset[str]) -> int:
 
     Names what is there, and returns 1 when it should not be.
     """
+    if isinstance(session.target, KubernetesTarget):
+        return namespace.report(session.target, instance_of(session), kept, session.environment, say)
     labelled = recover.labelled_objects(session.project.name, session.stack, session.environment)
     for entry in labelled:
         if entry.id in kept:
@@ -256,6 +288,11 @@ def report_left(session: Session, kept: frozenset[str]) -> int:
     return 1
 
 
+def instance_of(session: Session) -> str:
+    """The label by which a cluster knows the stack's objects."""
+    return f"{session.project.name}-{session.stack}"
+
+
 def _operate(session: Session, operation: str, arguments: list[str]) -> int:
     """Recovers from a killed run, then runs one Pulumi operation with its providers."""
     announce(session)
@@ -268,6 +305,8 @@ def _operate(session: Session, operation: str, arguments: list[str]) -> int:
             code = run(session.ops("lock" if session.mode == "real" else "check"), session)
             if code:
                 return code
+            if isinstance(session.target, KubernetesTarget) and session.mode == "real":
+                namespace.refuse_foreign(session.target, instance_of(session), session.environment)
         extra = until_ended.enter_context(attached(session))
         if operation != "preview":
             recover.mark_running(session.backend)

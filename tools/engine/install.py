@@ -181,11 +181,15 @@ def from_modules(checkout: Checkout, version: str, say: Say) -> None:
         target = Path(folder, "bin")
         target.mkdir()
         flags = f"-s -w -X {VERSION_VARIABLE}=v{version}"
+        failed = (
+            "Building the Pulumi CLI failed. Where the Go module registry cannot be reached, install Pulumi "
+            f"{_dotted(MINIMUM)} or newer yourself ({INSTALL_PAGE}) and run the same command again."
+        )
         command = [go, "build", "-v", "-trimpath", f"-ldflags={flags}", "-o", str(target / "pulumi"), PACKAGE]
-        _run_with_progress(command, checkout.tools, environment, say)
+        run_with_progress(command, checkout.tools, environment, say, failed)
         (target / HOST).symlink_to(os.path.relpath(checkout.tools / HOST, checkout.made / "bin"))
         _put_in_place(checkout, target, version)
-    _remove_own_caches(checkout)
+    remove_own_caches(checkout)
 
 
 def _put_in_place(checkout: Checkout, folder: Path, version: str) -> None:
@@ -232,13 +236,14 @@ def _install_go(checkout: Checkout, folder: Path, floor: Version) -> None:
         target.rename(folder)
 
 
-def _remove_own_caches(checkout: Checkout) -> None:
+def remove_own_caches(checkout: Checkout) -> None:
     for name in ("go", "go-cache"):
         shutil.rmtree(checkout.made / name, ignore_errors=True)
 
 
-def _run_with_progress(command: list[str], folder: Path, environment: dict[str, str], say: Say) -> None:
-    """Runs a long command; says every 20 seconds that it is alive. Its output is shown only when it fails."""
+def run_with_progress(command: list[str], folder: Path, environment: dict[str, str], say: Say, failed: str) -> None:
+    """Runs a long command; says every 20 seconds that it is alive. Its output is shown only when it fails, after what
+    `failed` says."""
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -256,11 +261,7 @@ def _run_with_progress(command: list[str], folder: Path, environment: dict[str, 
         if code:
             log.seek(0)
             tail = "".join(log.readlines()[-15:])
-            raise UserError(
-                f"Building the Pulumi CLI failed (exit code {code}):\n{tail}"
-                "Where the Go module registry cannot be reached, install Pulumi "
-                f"{_dotted(MINIMUM)} or newer yourself ({INSTALL_PAGE}) and run the same command again."
-            )
+            raise UserError(f"{failed}\nExit code {code}:\n{tail}")
 
 
 def _last_line(descriptor: int, default: str = "compiling") -> str:

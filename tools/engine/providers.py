@@ -1,6 +1,7 @@
 """Decides whether a run uses the real providers or the simulated ones, and says why.
 
-Real takes a Docker engine that answers and the plugins of the versions that the Python SDKs expect.
+Real takes the plugins of the versions that the Python SDKs expect, and what the stack runs on: a Docker engine that
+answers, or a kubeconfig with the stack's context, and kubectl.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from groundwork.faults import FaultsError
+from groundwork.kubeconfig import kubeconfig_of
+from groundwork.targets import KubernetesTarget, Target
+from tools import kubectl
 from tools.engine.checkout import Checkout, Mode, UserError
 from tools.engine.install import Version, parse_version
 
-PLUGINS = ("docker", "random")
+PLUGINS = {"docker": ("docker", "random"), "kubernetes": ("kubernetes", "random")}
+"""By the kind of the target."""
 DOCKER_TIMEOUT_SECONDS = 2
 PLUGIN_SERVER = ("get.pulumi.com", 443)
 PLUGIN_SERVER_TIMEOUT_SECONDS = 2.0
@@ -73,31 +79,45 @@ def users_plugins(environment: Mapping[str, str]) -> Path:
 
 
 def look(
-    checkout: Checkout, pulumi: Path, environment: Mapping[str, str], users: Path
+    checkout: Checkout, pulumi: Path, environment: Mapping[str, str], users: Path, target: Target
 ) -> tuple[Missing, ...]:
     """What real providers lack on this machine; gets plugins where the plugin server is reachable.
 
     `environment` is that of the run, `users` the folder of the user's own plugins.
     """
-    engine = docker_engine(environment)
-    if engine:
-        # Without an engine plugins would serve nothing: no download for them.
-        absent = [
-            f"{name} {version}" for name, version in _absent_plugins(checkout, environment, users).items()
-        ]
-        return (engine, *([_plugins_missing(absent)] if absent else []))
-    absent_plugins = _absent_plugins(checkout, environment, users)
-    if absent_plugins and _reachable(PLUGIN_SERVER):
-        for name, version in absent_plugins.items():
+    if isinstance(target, KubernetesTarget):
+        place = (*cluster(target, environment), *kubectl_missing(environment))
+    else:
+        engine = docker_engine(environment)
+        place = (engine,) if engine else ()
+    absent = _absent_plugins(checkout, environment, users, PLUGINS[target.kind])
+    # Without a place plugins would serve nothing: no download for them.
+    if absent and not place and _reachable(PLUGIN_SERVER):
+        for name, version in absent.items():
             _install_plugin(pulumi, name, version, environment)
-        absent_plugins = _absent_plugins(checkout, environment, users)
-    absent = [f"{name} {version}" for name, version in absent_plugins.items()]
-    return (_plugins_missing(absent),) if absent else ()
+        absent = _absent_plugins(checkout, environment, users, PLUGINS[target.kind])
+    return (*place, *([_plugins_missing(absent)] if absent else []))
 
 
-def _plugins_missing(absent: list[str]) -> Missing:
+def cluster(target: KubernetesTarget, environment: Mapping[str, str]) -> tuple[Missing, ...]:
+    """What is wrong with the kubeconfig that the stack names. Whether the cluster answers, the engine says."""
+    try:
+        kubeconfig_of(target, environment)
+    except FaultsError as error:
+        return tuple(Missing(f"{fault.where}: {fault.what}", fault.instead) for fault in error.faults)
+    return ()
+
+
+def kubectl_missing(environment: Mapping[str, str]) -> tuple[Missing, ...]:
+    if kubectl.find(environment):
+        return ()
+    return (Missing("kubectl on PATH", f"it shows what runs, and leads into it: {kubectl.INSTALL}"),)
+
+
+def _plugins_missing(absent: Mapping[str, str]) -> Missing:
+    names = ", ".join(f"{name} {version}" for name, version in absent.items())
     return Missing(
-        f"Pulumi plugin{'s' if len(absent) > 1 else ''} {', '.join(absent)}",
+        f"Pulumi plugin{'s' if len(absent) > 1 else ''} {names}",
         "`pulumi plugin install resource NAME VERSION` on a machine that reaches Pulumi's plugin server, "
         "then copy its ~/.pulumi/plugins here",
     )
@@ -171,11 +191,13 @@ def plugin_in(folder: Path, name: str, expected: Version) -> Path | None:
     return None
 
 
-def _absent_plugins(checkout: Checkout, environment: Mapping[str, str], users: Path) -> dict[str, str]:
+def _absent_plugins(
+    checkout: Checkout, environment: Mapping[str, str], users: Path, names: Sequence[str]
+) -> dict[str, str]:
     """Name to version of the plugins that are not there; one of the user's is linked here."""
     absent: dict[str, str] = {}
     own = checkout.home / "plugins"
-    for name in PLUGINS:
+    for name in names:
         expected = expected_version(name)
         ambient = shutil.which(f"pulumi-resource-{name}", path=environment.get("PATH"))
         if ambient or plugin_in(own, name, expected):

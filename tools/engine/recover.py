@@ -24,6 +24,9 @@ from tools.engine.checkout import UserError
 
 PROJECT_LABEL = "groundwork.project"
 STACK_LABEL = "groundwork.stack"
+TUNNEL_LABEL = "groundwork.tunnel"
+"""On containers of `ops tunnel`. They belong to a person and not to a run: they end with the command that made them,
+however that ends, so an `up` leaves them alone."""
 CLOCK_SLACK = timedelta(seconds=5)  # between this clock and the Docker engine's
 ENGINE_SETTLE_SECONDS = 0.5  # for a request that a provider had sent to Docker when it was ended
 Kind = Literal["container", "network", "volume"]
@@ -181,7 +184,9 @@ def labelled_objects(project: str, stack: str, environment: Mapping[str, str]) -
     labels = {"label": [f"{PROJECT_LABEL}={project}", f"{STACK_LABEL}={stack}"]}
     try:
         # The low-level API: the models would inspect each container, and one may vanish in between.
-        containers = client.api.containers(all=True, filters=labels)
+        containers = [
+            c for c in client.api.containers(all=True, filters=labels) if TUNNEL_LABEL not in (c.get("Labels") or {})
+        ]
         networks = client.api.networks(filters=labels)
         volumes = client.api.volumes(filters=labels).get("Volumes") or []
     finally:
@@ -192,6 +197,21 @@ def labelled_objects(project: str, stack: str, environment: Mapping[str, str]) -
         *(Labelled("network", n["Id"], n["Name"], parse_time(n["Created"])) for n in networks),
         *(Labelled("volume", v["Name"], v["Name"], parse_time(v["CreatedAt"])) for v in volumes),
     ]
+
+
+def end_tunnels(project: str, stack: str, environment: Mapping[str, str]) -> list[str]:
+    """Ends every tunnel into the stack and returns their names."""
+    import docker
+
+    client = docker.from_env(environment=dict(environment), use_ssh_client=True)
+    labels = [f"{PROJECT_LABEL}={project}", f"{STACK_LABEL}={stack}", TUNNEL_LABEL]
+    try:
+        found = client.api.containers(all=True, filters={"label": labels})
+        tunnels = [Labelled("container", c["Id"], c["Names"][0].lstrip("/"), datetime.now(UTC)) for c in found]
+    finally:
+        client.close()
+    remove(tunnels, environment)
+    return [entry.name for entry in tunnels]
 
 
 def remove(entries: Iterable[Labelled], environment: Mapping[str, str]) -> None:
