@@ -21,6 +21,7 @@ from tests.engine.conftest import pulumi  # noqa: F401  the fixture
 from tests.engine.stack import ROOT
 
 PLUGINS = ("docker", "random")
+SYSTEMS = ("housing", "mindpal")
 
 
 @pytest.fixture(scope="session")
@@ -49,27 +50,34 @@ def plugins() -> Path:
     return home
 
 
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> str:
+    """A folder of systems/."""
+    return str(request.param)
+
+
 @pytest.fixture
 def real_stack(
     request: pytest.FixtureRequest,
+    system: str,
     pulumi: Path,  # noqa: F811
     plugins: Path,
     engine: docker.DockerClient,
     tmp_path: Path,
 ) -> Iterator[RealStack]:
-    """`housing` as a stack with the name in the module's STACK, not yet up; what is left of it is removed."""
+    """`system` as a stack with the name in the module's STACK, not yet up; what is left of it is removed."""
     work = tmp_path / "real"
     work.mkdir()
     config = {
         "groundwork:keep_data": False,
+        "groundwork:target": {"kind": "docker", "memory_mib": 8192},
         "groundwork:entry": {"http_port": free_port(), "requests_per_second": 5000, "burst": 5000},
     }
     stack_file = tmp_path / f"Pulumi.{request.module.STACK}.yaml"
     stack_file.write_text(yaml.safe_dump({"config": config}))
-    system = load_system(ROOT, "housing")
-    references = image_references(system, read_values(config, "e2e").settings)
+    references = image_references(load_system(ROOT, system), read_values(config, "e2e").settings)
     lock_images(ROOT, references.values())
-    stack = RealStack(pulumi, ROOT / "systems/housing", stack_file, work, {"PULUMI_HOME": str(plugins)})
+    stack = RealStack(pulumi, ROOT / "systems" / system, stack_file, work, {"PULUMI_HOME": str(plugins)})
     stack.remove_leftovers(engine)
     stack.init()
     yield stack

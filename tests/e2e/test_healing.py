@@ -6,22 +6,20 @@ GROUNDWORK_WRITE_DOCS=1 python -m pytest tests/e2e/test_healing.py        writes
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterable
-from pathlib import Path
 
 import docker
 import pytest
 
-from groundwork.scripts import STOPPED_FAILURES
-from groundwork.workload import Probes
+from groundwork.system import load_system
 from tests.e2e import healing
 from tests.e2e.real_stack import RealStack
+from tests.engine.stack import ROOT
 
 STACK = "healing"
-PAGE = Path(__file__).parents[2] / "docs/healing.md"
-PROBING = f"{STOPPED_FAILURES} failed checks, {Probes.period_seconds} seconds apart"
-COMMAND = "GROUNDWORK_WRITE_DOCS=1 .venv/bin/python -m pytest tests/e2e/test_healing.py"
+PAGE = ROOT / "docs/healing.md"
 
 
 def test_a_killed_or_stopped_process_heals(real_stack: RealStack, engine: docker.DockerClient) -> None:
@@ -30,7 +28,7 @@ def test_a_killed_or_stopped_process_heals(real_stack: RealStack, engine: docker
     first = real_stack.up()
     assert first.code == 0, first.output
     containers = healing.lasting(real_stack, engine)
-    assert {healing.workload_of(one) for one in containers} == {"api", "gateway", "postgres", "redis", "web"}
+    assert {healing.workload_of(one) for one in containers} == lasting_workloads(real_stack.project_name)
 
     ended = killed_once(real_stack, engine)
     assert "gateway" in ended, "the switch had ended before it could be killed"
@@ -46,8 +44,7 @@ def test_a_killed_or_stopped_process_heals(real_stack: RealStack, engine: docker
     table = as_table(rows)
     print(table)
     if os.environ.get("GROUNDWORK_WRITE_DOCS"):
-        version = str(engine.version()["Version"])
-        PAGE.write_text(as_page(table, version))
+        PAGE.write_text(with_table(PAGE.read_text(), real_stack.project_name, str(engine.version()["Version"]), table))
     assert [row for row in rows if row.seconds is None] == []
     assert [row for row in rows if row.role in ("init", "main") and not row.restarted] == []
 
@@ -74,19 +71,14 @@ def as_table(rows: Iterable[healing.Healed]) -> str:
     return "\n".join(lines)
 
 
-def as_page(table: str, version: str) -> str:
-    return f"""\
-# What heals by itself
+def lasting_workloads(system: str) -> set[str]:
+    found = load_system(ROOT, system)
+    return {"gateway", *(app.name for app in found.apps), *(service.name for service in found.services)}
 
-`housing` on Docker {version}. One signal to one process of a running container, then nobody helps. *Whole again* means
-that every container is healthy and `/health/deep` answers 200 through the gateway, and stays so for two seconds.
-`init` is process 1 of a container, `main` its child, which is the application; the others are what that has started.
-The probe ends a stopped process with all its siblings after {PROBING}; then the restart policy
-starts the container again. Jobs and the gateway's switch run once: killing them after their work changes nothing.
 
-This page is made by the test that measures it:
-
-    {COMMAND}
-
-{table}
-"""
+def with_table(page: str, system: str, version: str, table: str) -> str:
+    """The page with the table of one system made anew."""
+    made = f"`{system}` on Docker {version}:\n\n{table}"
+    part = re.compile(rf"(<!-- {system} -->\n).*(<!-- end of {system} -->\n)", re.DOTALL)
+    assert part.search(page), f"{PAGE.name} has no place for {system}"
+    return part.sub(lambda found: f"{found[1]}{made}\n{found[2]}", page)

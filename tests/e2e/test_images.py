@@ -173,7 +173,7 @@ def stack(host: Host) -> Iterator[Stack]:
         mounted = {secrets.name: {"bind": "/run/secrets", "mode": "ro"}}
         options = {**HARDENED, "environment": environment, "volumes": mounted}
         status, said = host.run(image, "migrate", command=["python", "-m", "probe.migrate"], **options)
-        assert (status, said) == (0, "migrate: schema is at version 2 (was 0)\n")
+        assert (status, said) == (0, "migrate: schema is at version 3 (was 0)\n")
         yield Stack(host, image, postgres, redis, options)
     finally:
         for container in host.engine.containers.list(all=True, filters={"volume": secrets.name}):
@@ -189,8 +189,8 @@ def app(stack: Stack) -> Container:
 def test_the_release_job_can_run_again(stack: Stack, app: Container) -> None:
     command = ["python", "-m", "probe.migrate"]
     status, said = stack.host.run(stack.image, "migrate-again", command=command, **stack.options)
-    assert (status, said) == (0, "migrate: schema is at version 2 (nothing to do)\n")
-    until(lambda: get(app, "/api/version").json()["schema_version"] == 2, 10, "the schema's version is seen")
+    assert (status, said) == (0, "migrate: schema is at version 3 (nothing to do)\n")
+    until(lambda: get(app, "/api/version").json()["schema_version"] == 3, 10, "the schema's version is seen")
 
 
 def test_the_release_job_fails_on_a_wrong_password(stack: Stack) -> None:

@@ -21,21 +21,21 @@ from tests.e2e.healing import until_whole
 from tests.e2e.interrupted import KINDS, Anonymous, Clone, Moment, in_state, labelled, load_on, processes_of
 
 NAME = "interrupted"
-API = r"Container housing-docker-api-[0-9a-f]{8}-0"
+API = r"Container mindpal-docker-api-[0-9a-f]{8}-0"
 FIRST_UP = (
     Moment(r"Network .* created", 0, "everything"),
-    Moment(r"Container housing-docker-postgres creat", 1.5, "engine"),
-    Moment(r"Container housing-docker-postgres-accounts creat", 0.5, "everything"),
+    Moment(r"Container mindpal-docker-mysql creat", 1.5, "engine"),
+    Moment(r"Container mindpal-docker-mysql-accounts creat", 0.5, "everything"),
     Moment(rf"{API} creat", 1.5, "engine"),
-    Moment(r"Container housing-docker-gateway-switch creat", 1, "everything"),
+    Moment(r"Container mindpal-docker-gateway-switch creat", 1, "everything"),
 )
 RELEASE = (
-    Moment(r"Container housing-docker-api-release (creat|replac)", 0.5, "engine"),
+    Moment(r"Container mindpal-docker-api-release (creat|replac)", 0.5, "engine"),
     Moment(rf"{API} creat", 1, "everything"),
-    Moment(r"Container housing-docker-gateway-switch (creat|replac)", 2, "engine"),
+    Moment(r"Container mindpal-docker-gateway-switch (creat|replac)", 2, "engine"),
     Moment(rf"{API} delet", 0.5, "everything"),
 )
-RECREATED = Moment(r"Container housing-docker-postgres (delet|replac)", 0.5, "engine")
+RECREATED = Moment(r"Container mindpal-docker-mysql (delet|replac)", 0.5, "engine")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_clear(
     clone: Clone, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     # As an engine leaves it that dies before it can note what it made: a volume is never removed, so it must be taken.
-    engine.volumes.create(f"{NAME}-dev-postgres-data", labels=clone.marks)
+    engine.volumes.create(f"{NAME}-dev-mysql-data", labels=clone.marks)
     with Anonymous().watched(engine, clone) as anonymous:
         for moment in FIRST_UP:
             interrupt_and_repair(clone, engine, moment, anonymous)
@@ -74,7 +74,7 @@ def test_a_killed_engine_leaves_nothing_that_the_next_up_does_not_clear(
                 clone.change(apps={"api": {"settings": {"INTERRUPTED": str(number)}}})
                 interrupt_and_repair(clone, engine, moment, anonymous, kills=2 if number == 1 else 1)
                 assert read(clone.url, item) == "kept"
-        clone.change(services={"postgres": {"memory_mib": 448}})
+        clone.change(services={"mysql": {"memory_mib": 640}})
         interrupt_and_repair(clone, engine, RECREATED, anonymous)
         assert read(clone.url, item) == "kept"
         down(clone, engine)
@@ -120,7 +120,7 @@ def deep(url: str) -> int:
 
 
 def written(url: str) -> int:
-    """The number of a new row in PostgreSQL."""
+    """The number of a new row in the database."""
     request = urllib.request.Request(
         f"{url}/api/items", json.dumps({"name": "kept"}).encode(), {"content-type": "application/json"}
     )

@@ -62,6 +62,7 @@ def scanned(
     config: dict[str, Any] = {
         "groundwork:keep_data": False,
         "groundwork:entry": {"http_port": free_port()},
+        "groundwork:target": {"kind": "docker", "memory_mib": 8192},
         "groundwork:apps": {"api": {"replicas": 2}, "mailer": {"replicas": 2}},
     }
     stack_file = folder / f"Pulumi.{STACK}.yaml"
@@ -170,7 +171,7 @@ def test_a_container_in_one_network_too_many_is_seen(scanned: Scanned, engine: d
 
 def test_a_cut_connection_is_seen(scanned: Scanned, engine: docker.DockerClient) -> None:
     deployment = scanned.deployment
-    network = engine.networks.get(f"{deployment.prefix}-redis")
+    network = engine.networks.get(f"{deployment.prefix}-cache")
     mailer = scanned.stack.containers(engine, "mailer")[0]
     network.disconnect(mailer)
     try:
@@ -179,7 +180,7 @@ def test_a_cut_connection_is_seen(scanned: Scanned, engine: docker.DockerClient)
     finally:
         network.connect(mailer)
     assert len(found) == 1, found
-    assert re.fullmatch(r"closed: mailer-\w+-\d does not reach container redis at \S+:6379 in redis", found[0]), found
+    assert re.fullmatch(r"closed: mailer-\w+-\d does not reach container cache at \S+:6379 in cache", found[0]), found
 
 
 def test_the_table_in_the_docs(scanned: Scanned, engine: docker.DockerClient) -> None:

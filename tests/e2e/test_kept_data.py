@@ -8,6 +8,10 @@ import httpx
 from tests.e2e.real_stack import RealStack
 
 STACK = "kept"
+KEPT = {
+    "housing": ("postgres-data", "redis-data"),
+    "mindpal": ("beat-schedule", "cache-data", "mysql-data", "rabbitmq-data", "results-data"),
+}
 
 
 def test_kept_data_is_there_again_after_the_stack_was_destroyed(
@@ -21,7 +25,7 @@ def test_kept_data_is_there_again_after_the_stack_was_destroyed(
     assert real_stack.destroy().code == 0
     assert real_stack.containers(engine) == []
     kept = {volume.name for volume in engine.volumes.list(filters=real_stack.labels())}
-    assert kept == {"housing-kept-postgres-data", "housing-kept-redis-data"}
+    assert kept == {f"{real_stack.project_name}-kept-{name}" for name in KEPT[real_stack.project_name]}
 
     again = real_stack.up()
     assert again.code == 0, again.messages

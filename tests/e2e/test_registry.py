@@ -27,6 +27,7 @@ from tests.e2e.real_stack import RealStack
 from tests.e2e.test_releases import checkout  # noqa: F401  the fixture
 
 STACK = "registry"
+pytestmark = pytest.mark.parametrize("system", ["housing"])
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 USER, PASSWORD = "deploy", "a password of this test"
 IMAGES = {
