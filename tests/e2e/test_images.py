@@ -320,6 +320,6 @@ def test_web_runs_hardened_and_ends_gracefully(web: Container) -> None:
     assert "/health/" not in log
     assert '"path":"/index.html"' in log
     assert not re.search(r"\[(warn|error|crit|alert|emerg)\]", log)
-    assert output(web, "id", "-u") == (0, "101\n")
+    assert output(web, "id", "-u") == (0, "10101\n")
     web.stop(timeout=10)
     assert web.wait()["StatusCode"] == 0
