@@ -76,7 +76,7 @@ class Environment(pulumi.ComponentResource):
         if registry and registry.username:
             login = [
                 docker.ProviderRegistryAuthArgs(
-                    address=registry.prefix.split("/")[0],
+                    address=registry.host,
                     username=registry.username,
                     password=pulumi.Config(NAMESPACE).require_secret(f"{SECRET_PREFIX}registry_password"),
                 )

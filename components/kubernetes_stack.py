@@ -55,9 +55,6 @@ class KubernetesStackArgs:
 class KubernetesStack(pulumi.ComponentResource):
     """All objects of one stack in one cluster; the provider comes from the caller."""
 
-    objects: pulumi.Output[list[str]]
-    """`Kind/name` of each."""
-
     def __init__(self, name: str, args: KubernetesStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("groundwork:kubernetes:Stack", name, None, opts)
         self._name = name
@@ -65,8 +62,7 @@ class KubernetesStack(pulumi.ComponentResource):
         self._made: dict[str, pulumi.CustomResource] = {}
         for manifest in args.manifests:
             self._made[manifest.key] = self._object(manifest)
-        self.objects = pulumi.Output.from_input([f"{one.kind}/{one.name}" for one in args.manifests])
-        self.register_outputs({"objects": self.objects})
+        self.register_outputs({})
 
     def _object(self, manifest: Manifest) -> pulumi.CustomResource:
         body = dict(manifest.body)

@@ -66,7 +66,7 @@ class Deployment:
         reloads the container that exchanges its configuration."""
         return sum(
             workload.resources.memory_mib
-            * (workload.autoscale.most if workload.autoscale else workload.replicas)
+            * workload.most_replicas
             * (2 if workload.strategy == "surge" or workload.reload else 1)
             for workload in self.workloads
         )

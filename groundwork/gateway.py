@@ -91,12 +91,17 @@ def on_kubernetes(
 ) -> Workload:
     """Pods that are released like an app. Only the cluster's entry reaches them, so it may say whom it speaks for."""
     entry = settings.entry
-    behind = target.exposure.kind in ("ingress", "gateway")
-    trusted = PRIVATE if behind and not entry.trusted_proxies else entry.trusted_proxies
-    redirect = behind and bool(target.exposure.issuer or target.exposure.tls_secret)
+    trusted = PRIVATE if target.exposure.in_front and not entry.trusted_proxies else entry.trusted_proxies
     https = target.exposure.port if target.exposure.kind == "node_port" else 443
     _, files = routes_files(
-        entry, routes, upstreams, tls_key, docker=False, redirect=redirect, https_port=https, trusted_proxies=trusted
+        entry,
+        routes,
+        upstreams,
+        tls_key,
+        docker=False,
+        redirect=target.exposure.ends_tls,
+        https_port=https,
+        trusted_proxies=trusted,
     )
     return replace(
         base,

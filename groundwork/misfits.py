@@ -59,9 +59,9 @@ def target_misfits(system: System, settings: Settings) -> Iterator[Fault]:
         yield Fault("groundwork:gateway.replicas", what, "take it out")
     if isinstance(settings.target, KubernetesTarget):
         exposure = settings.target.exposure
-        if exposure.kind in ("ingress", "gateway") and not settings.entry.server_names:
+        if exposure.in_front and not settings.entry.server_names:
             yield Fault("groundwork:entry.server_names", "is missing", "name the hosts that the cluster's entry serves")
-        if exposure.kind in ("ingress", "gateway") and settings.entry.certificate:
+        if exposure.in_front and settings.entry.certificate:
             instead = "give target.exposure.issuer or target.exposure.tls_secret"
             yield Fault("groundwork:entry.certificate", "TLS ends in front of the gateway", instead)
 

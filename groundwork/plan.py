@@ -32,6 +32,7 @@ from .workload import (
     Value,
     Volume,
     Workload,
+    server_of,
 )
 
 
@@ -100,7 +101,7 @@ def connections_of(workloads: tuple[Workload, ...], upstreams: Mapping[str, Upst
     ports = {workload.name: workload.port for workload in workloads if workload.port}
     ports |= {f"{one.name}.{side}": port for one in workloads for side, port in one.side_ports.items()}
     return tuple(
-        Connection(client=workload.name, server=used.partition(".")[0], port=ports[used])
+        Connection(client=workload.name, server=server_of(used), port=ports[used])
         for workload in workloads
         for used in (*workload.uses, *(upstreams if workload.role == "gateway" else ()))
     )
@@ -109,11 +110,15 @@ def connections_of(workloads: tuple[Workload, ...], upstreams: Mapping[str, Upst
 def waiting_for(system: System) -> dict[str, tuple[str, ...]]:
     """The jobs behind which each app starts: of the services it uses, and of the release whose image it runs."""
     released = {app.name for app in system.apps if app.release_command}
+    owners = {app.name: app.image_of or app.name for app in system.apps}
     return {
-        app.name: tuple(f"{owner}-release" for owner in (app.image_of or app.name,) if owner in released)
-        or tuple(f"{used}-accounts" for used in app.uses)
+        app.name: (f"{owners[app.name]}-release",) if owners[app.name] in released else account_jobs(app)
         for app in system.apps
     }
+
+
+def account_jobs(app: App) -> tuple[str, ...]:
+    return tuple(f"{used}-accounts" for used in app.uses)
 
 
 def release_name(workload: Workload, settings: Settings) -> str:
@@ -276,7 +281,7 @@ def release_job(app: App, workload: Workload) -> Workload:
         uses=workload.uses,
         resources=workload.resources,
         timeout_seconds=app.release_timeout_seconds,
-        after=tuple(f"{used}-accounts" for used in app.uses),
+        after=account_jobs(app),
     )
 
 
@@ -323,8 +328,7 @@ def machine_url(entry: Entry) -> str:
 def cluster_url(target: KubernetesTarget, entry: Entry, namespace: str) -> str:
     """The host name that the cluster's entry serves; without one, the Service as pods of the cluster see it."""
     exposure = target.exposure
-    secure = exposure.issuer or exposure.tls_secret or entry.certificate
-    scheme = "https" if secure else "http"
+    scheme = "https" if exposure.ends_tls or entry.certificate else "http"
     if exposure.kind == "cluster" or not entry.server_names:
         return f"{scheme}://gateway.{namespace}.svc"
     return f"{scheme}://{entry.server_names[0]}" + (f":{exposure.port}" if exposure.kind == "node_port" else "")

@@ -77,6 +77,11 @@ class Registry(Model):
     username: str | None = None
     """Its password is the secret `groundwork:secret_registry_password`."""
 
+    @property
+    def host(self) -> str:
+        """Where one logs in: the prefix without its path."""
+        return self.prefix.split("/")[0]
+
 
 class AutoscaleSettings(Model):
     """How many replicas run, by what they use. Only Kubernetes does this; a Docker engine runs `least` of them.

@@ -68,16 +68,25 @@ class Exposure(Model):
     port: Annotated[Whole, Field(ge=30000, le=32767)] = 30080
     """The port on every node, for `node_port`."""
 
+    @property
+    def in_front(self) -> bool:
+        """Whether a controller of the cluster stands before the gateway."""
+        return self.kind in ("ingress", "gateway")
+
+    @property
+    def ends_tls(self) -> bool:
+        """Whether TLS ends there and not at the gateway."""
+        return bool(self.issuer or self.tls_secret)
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Exposure:
-        behind = self.kind in ("ingress", "gateway")
         for key in ("namespace", *(("controller",) if self.kind == "ingress" else ())):
-            if behind and getattr(self, key) is None:
+            if self.in_front and getattr(self, key) is None:
                 raise ValueError(f"kind {self.kind} needs `{key}`; say which one the cluster has")
         if self.kind == "gateway" and self.class_name is None:
             raise ValueError("kind gateway needs `class_name`; `kubectl get gatewayclass` lists them")
         for key in ("controller", "class_name", "namespace", "issuer", "tls_secret"):
-            if not behind and getattr(self, key) is not None:
+            if not self.in_front and getattr(self, key) is not None:
                 raise ValueError(f"kind {self.kind} has no `{key}`; take it out, or say kind: ingress")
         if self.kind == "gateway" and self.controller is not None:
             raise ValueError("kind gateway has no `controller`; class_name names it")
@@ -120,6 +129,8 @@ class KubernetesTarget(Model):
         if namespace == "default" or (namespace or "").startswith("kube-"):
             raise ValueError("should be a namespace of the stack's own, such as `portal-prod`; it goes with the stack")
         return namespace
+
+
 def _kind(target: Any) -> Any:
     """`docker` where nothing is said, as in stack files that were written before there was another; unless it speaks
     of what only a cluster has."""

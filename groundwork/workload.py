@@ -214,7 +214,12 @@ class Workload:
     @property
     def servers(self) -> tuple[str, ...]:
         """The workloads that it uses, whichever of their ports."""
-        return tuple(used.partition(".")[0] for used in self.uses)
+        return tuple(map(server_of, self.uses))
+
+    @property
+    def most_replicas(self) -> int:
+        """As many as there may be when no release is under way."""
+        return self.autoscale.most if self.autoscale else self.replicas
 
     @property
     def secrets(self) -> frozenset[SecretRef]:
@@ -222,6 +227,11 @@ class Workload:
         reloaded = self.reload.files if self.reload else ()
         values = [*self.env.values(), *(file.content for file in (*self.files, *reloaded))]
         return frozenset(ref for value in values if isinstance(value, Template) for ref in value.secrets())
+
+
+def server_of(used: str) -> str:
+    """The workload in an entry of `uses`, whichever of its ports that names."""
+    return used.partition(".")[0]
 
 
 def digest_of(files: tuple[File, ...]) -> str:

@@ -58,8 +58,7 @@ class Running:
 
     def words(self) -> str:
         """The variables of a `make` target that mean this stack, each behind a space."""
-        stack = f" STACK={self.stack.name}" if self.stack.name != "dev" else ""
-        return stack + (f" SYSTEM={self.system}" if self.system else "")
+        return variables_of(self.stack.name, self.system)
 
     def command(self, *words: str) -> str:
         """A command of ours for this stack, as a person would type it in the checkout."""
@@ -84,9 +83,14 @@ def open_running(stack: str, system: str) -> Running:
     raise UserError(f"{opened.label} is not up here: `{make_up(stack, system)}` brings it up.")
 
 
+def variables_of(stack: str, system: str) -> str:
+    """The variables of a `make` target that mean this stack, each behind a space."""
+    return (f" STACK={stack}" if stack != "dev" else "") + (f" SYSTEM={system}" if system else "")
+
+
 def make_up(stack: str, system: str) -> str:
     """The command that brings the stack up."""
-    return "make up" + (f" STACK={stack}" if stack != "dev" else "") + (f" SYSTEM={system}" if system else "")
+    return f"make up{variables_of(stack, system)}"
 
 
 def checkout_environment(stack: Stack, system: str, mode: Mode) -> dict[str, str] | None:

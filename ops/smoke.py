@@ -105,7 +105,7 @@ def http_port(settings: Settings) -> int | None:
     if isinstance(settings.target, DockerTarget):
         return settings.entry.http_port if settings.entry.certificate else None
     exposure = settings.target.exposure
-    return 80 if exposure.issuer or exposure.tls_secret else None
+    return 80 if exposure.ends_tls else None
 
 
 def result_of(door: Door, check: Check) -> Result:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from ..workload import FILES, File, SecretRef, Template, Workload
 from .manifest import Manifest, Object, Place
@@ -33,11 +34,11 @@ class Carried:
         files = {file.name: file.content for file in self.workload.files if isinstance(file.content, Template)}
         return files | {name: value for name, value in self.workload.env.items() if isinstance(value, Template)}
 
-    @property
+    @cached_property
     def config_map(self) -> str:
         return f"{self.workload.name}-files-{digest(self.plain)}"
 
-    @property
+    @cached_property
     def secret_name(self) -> str:
         return f"{self.workload.name}-secrets-{digest({name: asdict(text) for name, text in self.secret.items()})}"
 

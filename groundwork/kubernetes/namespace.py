@@ -40,7 +40,7 @@ def namespace(place: Place) -> Manifest:
 def most(workload: Workload) -> int:
     """How many pods of it may be counted at once: a release beside its predecessor. What stops before the next one
     starts is counted twice as well, since the quota's controller learns of its end only later (seen)."""
-    return 2 * (workload.autoscale.most if workload.autoscale else workload.replicas)
+    return 2 * workload.most_replicas
 
 
 def quota(place: Place) -> Manifest:

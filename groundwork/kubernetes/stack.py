@@ -8,7 +8,6 @@ from dataclasses import replace
 from ..deployment import Deployment
 from ..settings import Settings
 from ..targets import KubernetesTarget
-from ..workload import Workload
 from .exposure import exposed
 from .files import Carried, pull_secret
 from .manifest import Manifest, Place, key_of
@@ -37,19 +36,20 @@ def manifests(deployment: Deployment, settings: Settings) -> tuple[Manifest, ...
         raise TypeError(f"the target of {deployment.prefix} is {settings.target.kind}")
     place = Place(deployment=deployment, target=settings.target)
     general = [*around(place), *network_policies(place)]
-    if settings.registry and settings.registry.username and deployment.pull_password:
-        server = settings.registry.prefix.split("/")[0]
-        general.append(pull_secret(place, server, settings.registry.username, deployment.pull_password))
+    registry = settings.registry
+    if registry and registry.username and deployment.pull_password:
+        general.append(pull_secret(place, registry.host, registry.username, deployment.pull_password))
     namespace = key_of("Namespace", place.namespace)
     found = [one if one.key == namespace else behind(one, namespace) for one in general]
     # Pods are refused or unprotected as long as one of these is missing.
     everywhere = tuple(one.key for one in found if one.kind in FOR_EVERY_POD or one.name in (CLOSED, DNS))
     for workload in deployment.workloads:
-        own = [behind(one, namespace) for one in belongings(place, settings, workload)]
+        carried = Carried(place=place, workload=workload)
+        own = [behind(one, namespace) for one in belongings(settings, carried)]
         policy = key_of("NetworkPolicy", workload.name)
         before = tuple(controller_key(deployment.workload(name)) for name in workload.after)
         needed = (*everywhere, policy, *(one.key for one in own), *before)
-        found += [*own, controller(place, Carried(place=place, workload=workload), needed)]
+        found += [*own, controller(place, carried, needed)]
         if workload.autoscale:
             found.append(autoscaler(place, workload, workload.autoscale))
     return tuple(found)
@@ -59,10 +59,11 @@ def behind(manifest: Manifest, key: str) -> Manifest:
     return replace(manifest, after=(key, *manifest.after))
 
 
-def belongings(place: Place, settings: Settings, workload: Workload) -> Iterator[Manifest]:
+def belongings(settings: Settings, carried: Carried) -> Iterator[Manifest]:
     """What a workload has beside its controller."""
+    place, workload = carried.place, carried.workload
     yield service_account(place, workload)
-    yield from Carried(place=place, workload=workload).manifests()
+    yield from carried.manifests()
     for volume in workload.volumes:
         yield claim(place, workload, volume)
     if workload.role == "gateway":
