@@ -212,6 +212,12 @@ class Workload:
         return f"{self.name}-{self.release}" if self.strategy == "surge" else self.name
 
     @property
+    def ports(self) -> dict[str, int]:
+        """All of its ports by name; the one that clients use is called `main`."""
+        main = {"main": self.port} if self.port else {}
+        return main | dict(self.side_ports)
+
+    @property
     def servers(self) -> tuple[str, ...]:
         """The workloads that it uses, whichever of their ports."""
         return tuple(map(server_of, self.uses))

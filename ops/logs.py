@@ -11,7 +11,6 @@ from datetime import datetime
 from rich.console import Console
 from rich.text import Text
 
-from groundwork.faults import nearest
 from ops.place import Line, Wanted
 from ops.running import Running
 from tools.engine.checkout import UserError
@@ -36,7 +35,7 @@ def show(console: Console, running: Running, workload: str, wanted: Wanted, *, a
     """Prints the lines of one workload, or of all. UserError for a workload that the stack does not have."""
     known = {entry["workload"] for entry in running.outputs["containers"]}
     if workload and workload not in known:
-        raise UserError(f"There is no workload `{workload}` in {running.stack.label}; {nearest(workload, known)}")
+        raise running.no_workload(workload, known)
     place = running.place()
     colours: dict[str, str] = {}
     try:

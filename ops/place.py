@@ -31,6 +31,14 @@ class Row:
     limit_mib: float | None = None
 
 
+def blank(entry: Mapping[str, str], state: str, *, ok: bool) -> Row:
+    """The row of what the outputs name, of which no more is known."""
+    return Row(
+        workload=entry["workload"], role=entry["role"], release=entry["release"], container=entry["name"],
+        state=state, ok=ok,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """How much of the logs: the last `tail` lines of each container, not older than `since` (seconds since 1970), and

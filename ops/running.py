@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from groundwork.faults import nearest
 from groundwork.targets import KubernetesTarget
 from ops.checkout import ROOT, Stack, open_stack
 from ops.place import Place
@@ -55,6 +56,10 @@ class Running:
         from ops.on_docker import engine_of
 
         return engine_of(self.stack.project.name, self.stack.name, self.environment)
+
+    def no_workload(self, name: str, known: Iterable[str]) -> UserError:
+        """What to say of a workload that the stack does not have."""
+        return UserError(f"There is no workload `{name}` in {self.stack.label}; {nearest(name, known)}")
 
     def words(self) -> str:
         """The variables of a `make` target that mean this stack, each behind a space."""

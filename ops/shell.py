@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from groundwork.faults import nearest
 from ops.place import Place, Replica, newest_ready
 from ops.running import Running
 from tools.engine.checkout import UserError
@@ -23,7 +22,7 @@ def enter(
     """Runs `words`, or a shell without any, in the newest replica that is ready; returns its exit code."""
     known = {entry["workload"] for entry in running.outputs["containers"]}
     if workload not in known:
-        raise UserError(f"There is no workload `{workload}` in {running.stack.label}; {nearest(workload, known)}")
+        raise running.no_workload(workload, known)
     place = running.place()
     replica = newest_ready(place.replicas(workload))
     if replica is None:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ops.entry import Way, is_inside, way_in
-from ops.place import Row
+from ops.place import Row, blank
 from ops.request import fetch
 from ops.running import Running, make_up
 
@@ -56,13 +56,7 @@ def look(running: Running) -> Report:
     # Pods are named in a namespace of their own.
     prefix = "" if running.stack.on_cluster else running.prefix
     if running.simulated:
-        rows = [
-            Row(
-                workload=entry["workload"], role=entry["role"], release=entry["release"], container=entry["name"],
-                state="simulated", ok=True,
-            )
-            for entry in expected
-        ]  # fmt: skip
+        rows = [blank(entry, "simulated", ok=True) for entry in expected]
         urls = [Reached(name=name, url=url, answer="simulated", ok=True) for name, url in addresses.items()]
     else:
         place = running.place()

@@ -8,14 +8,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from groundwork.faults import nearest
 from groundwork.views.document import secret_name
 from groundwork.workload import Workload
 from ops.checkout import lock_of
 from ops.running import Running
 from tools.engine.checkout import UserError
-
-MAIN = "main"
 
 
 def hold(running: Running, name: str, *, local: int | None, remote: str, say: Callable[[str], None]) -> int:
@@ -23,7 +20,7 @@ def hold(running: Running, name: str, *, local: int | None, remote: str, say: Ca
     deployment = running.stack.deployment(lock_of(running.stack))
     known = {workload.name: workload for workload in deployment.workloads}
     if name not in known:
-        raise UserError(f"There is no workload `{name}` in {running.stack.label}; {nearest(name, known)}")
+        raise running.no_workload(name, known)
     workload = known[name]
     port = port_of(workload, remote)
     place = running.place()
@@ -42,7 +39,7 @@ def hold(running: Running, name: str, *, local: int | None, remote: str, say: Ca
 
 def port_of(workload: Workload, wanted: str) -> int:
     """The port by its name or number; the main one without either. UserError for one that the workload has not."""
-    ports = ({MAIN: workload.port} if workload.port else {}) | dict(workload.side_ports)
+    ports = workload.ports
     if not ports:
         raise UserError(f"{workload.name} listens on no port: there is nothing to lead to.")
     if not wanted:

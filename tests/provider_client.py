@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+import sim
 from sim.values import Properties, read, write
 
 
@@ -115,3 +118,20 @@ def connected(address: str) -> Iterator[ProviderClient]:
     ]
     with grpc.insecure_channel(address, options=options) as channel:
         yield ProviderClient(provider_pb2_grpc.ResourceProviderStub(channel))
+
+
+@contextmanager
+def real_and_simulated(plugin: str | Path, package: str) -> Iterator[tuple[ProviderClient, ProviderClient]]:
+    """Clients of a plugin's program and of the simulation of its package."""
+    with (
+        subprocess.Popen([plugin, "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program,
+        sim.serve(faults="") as debug_providers,
+    ):
+        try:
+            assert program.stdout is not None
+            port = program.stdout.readline().decode().strip()
+            simulated = dict(part.split(":") for part in debug_providers.split(","))[package]
+            with connected(f"127.0.0.1:{port}") as real, connected(f"127.0.0.1:{simulated}") as client:
+                yield real, client
+        finally:
+            program.terminate()

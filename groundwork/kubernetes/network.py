@@ -80,7 +80,7 @@ def outside(place: Place, workload: Workload) -> Iterator[Object]:
     exposure = place.target.exposure
     if workload.role != "gateway" or workload.port is None or exposure.kind == "cluster":
         return
-    ports = [tcp(port) for port in (workload.port, *workload.side_ports.values())]
+    ports = [tcp(port) for port in workload.ports.values()]
     if exposure.namespace:
         source: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": exposure.namespace}}}
     else:

@@ -98,9 +98,10 @@ def container(carried: Carried) -> Object:
     }
     if command(workload):
         found["command"] = command(workload)
-    ports = ports_of(workload)
-    if ports:
-        found["ports"] = [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
+    if workload.ports:
+        found["ports"] = [
+            {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in workload.ports.items()
+        ]
     if workload.probes:
         found |= probes(workload.probes)
     if drains(workload):
@@ -112,12 +113,6 @@ def command(workload: Workload) -> list[str]:
     if workload.delay_seconds:
         return ["/bin/sh", "-c", f'sleep {workload.delay_seconds} && exec "$@"', "sh", *workload.command]
     return list(workload.command)
-
-
-def ports_of(workload: Workload) -> dict[str, int]:
-    """Ports by name; the one that clients use is called `main`."""
-    main = {"main": workload.port} if workload.port else {}
-    return main | dict(workload.side_ports)
 
 
 def image_name(image: Image) -> str:

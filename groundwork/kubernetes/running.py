@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..workload import Autoscale, Volume, Workload
 from .files import Carried
 from .manifest import CREATED_AT_ONCE, Manifest, Object, Place, key_of, mebibytes
-from .pods import pod_template, ports_of
+from .pods import pod_template
 from .waivers import marks, waivers_of
 
 HISTORY = 3
@@ -103,7 +103,7 @@ def service(place: Place, workload: Workload) -> Manifest | None:
     """Its name in the network. A StatefulSet's leads to its one pod, any other one to all that are ready."""
     ports = [
         {"name": name, "port": port, "targetPort": port, "protocol": "TCP"}
-        for name, port in ports_of(workload).items()
+        for name, port in workload.ports.items()
     ]
     kind = controller_of(workload)
     if kind not in ("Deployment", "StatefulSet") or (kind == "Deployment" and not ports):

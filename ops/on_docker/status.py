@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ops.place import MIB, Row
+from ops.place import MIB, Row, blank
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
-
-
-def known(entry: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "workload": entry["workload"],
-        "role": entry["role"],
-        "release": entry["release"],
-        "container": entry["name"],
-    }
 
 
 def rows_of(containers: Iterable[Container], expected: Sequence[Mapping[str, str]]) -> list[Row]:
@@ -56,16 +48,14 @@ def memory_of(container: Container | None) -> float | None:
 def row_of(entry: Mapping[str, str], attributes: Mapping[str, Any] | None, memory: Mapping[str, float | None]) -> Row:
     """A container as `docker inspect` shows it (None: there is none of that name) as a row."""
     if attributes is None:
-        return Row(**known(entry), state="missing", ok=False)
+        return blank(entry, "missing", ok=False)
     state, host = attributes["State"], attributes["HostConfig"]
     health = str(state.get("Health", {}).get("Status", ""))
     once = host["RestartPolicy"]["Name"] in ("", "no")
     word, ok = verdict(state["Status"], health, state["ExitCode"], once)
     ended = state["Status"] in ("exited", "dead")
-    return Row(
-        **known(entry),
-        state=word,
-        ok=ok,
+    return replace(
+        blank(entry, word, ok=ok),
         health="" if once or ended else health,
         restarts=attributes["RestartCount"],
         since=state["FinishedAt" if ended else "StartedAt"],

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ops.on_kubernetes import NAME, RELEASE, is_ready
-from ops.place import MIB, Row
+from ops.place import MIB, Row, blank
 from tools.kubectl import Kubectl
 
 Thing = Mapping[str, Any]
@@ -71,13 +71,6 @@ def rows_for(
         yield blank(entry, "scaled to 0", ok=False)
     for _ in range(wanted - len(there)):
         yield blank(entry, refusal(status) or "missing", ok=False)
-
-
-def blank(entry: Mapping[str, str], state: str, *, ok: bool) -> Row:
-    return Row(
-        workload=entry["workload"], role=entry["role"], release=entry["release"], container=entry["name"],
-        state=state, ok=ok,
-    )  # fmt: skip
 
 
 def job_row(entry: Mapping[str, str], status: Thing, pods: Sequence[Thing], memory: Mapping[str, float]) -> Row:

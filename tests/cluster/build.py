@@ -3,18 +3,15 @@ go.sum: `python -m tests.cluster.build`. They lie in `.groundwork/cluster`, put 
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tools.engine.checkout import Checkout, UserError
-from tools.engine.install import Say, go_toolchain, remove_own_caches, run_with_progress
+from tools.engine.install import Say, alone, go_toolchain, remove_own_caches, run_with_progress
 
 HERE = Path(__file__).parent
 CHECKOUT = Checkout(HERE.parents[1])
@@ -47,22 +44,10 @@ def ensure(say: Say) -> Path:
     """The folder with everything, made first if need be. UserError where it can't be."""
     if is_built():
         return FOLDER
-    with _alone(say):
+    with alone(CHECKOUT, "cluster", "building the cluster", say):
         if not is_built():  # another process may have built it while this one waited
             _build(say)
     return FOLDER
-
-
-@contextmanager
-def _alone(say: Say) -> Iterator[None]:
-    CHECKOUT.made.mkdir(exist_ok=True)
-    with (CHECKOUT.made / "cluster.flock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("Another process is building the cluster for this checkout: waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(say: Say) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,11 +20,10 @@ import yaml
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2
 
-import sim
 from sim.inputs import property_names, required_names
 from sim.types.kubernetes import TYPES
 from sim.values import Json, Properties, is_secret, plain
-from tests.provider_client import ProviderClient, connected
+from tests.provider_client import ProviderClient, real_and_simulated
 
 PLUGIN = "pulumi-resource-kubernetes"
 AT_ONCE: Properties = {"pulumi.com/skipAwait": "true"}
@@ -186,20 +184,10 @@ def both(cluster: HasKubeconfig, **settings: str) -> Iterator[Pair]:
     if path is None:
         pytest.skip(f"{PLUGIN} is not on PATH: nothing to compare with")
     settings |= {"kubeconfig": str(cluster.kubeconfig), "context": contexts(cluster)[0]}
-    with (
-        subprocess.Popen([path, "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as plugin,
-        sim.serve(faults="") as debug_providers,
-    ):
-        try:
-            assert plugin.stdout is not None
-            port = plugin.stdout.readline().decode().strip()
-            simulated = dict(part.split(":") for part in debug_providers.split(","))["kubernetes"]
-            with connected(f"127.0.0.1:{port}") as real, connected(f"127.0.0.1:{simulated}") as client:
-                for one in (real, client):
-                    one.configure(**settings)
-                yield Pair(real, client)
-        finally:
-            plugin.terminate()
+    with real_and_simulated(path, "kubernetes") as (real, simulated):
+        for one in (real, simulated):
+            one.configure(**settings)
+        yield Pair(real, simulated)
 
 
 def contexts(cluster: HasKubeconfig) -> list[str]:

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import provider_pb2
 
-import sim
 from sim.inputs import property_names, required_names
 from sim.types import TYPES
 from sim.values import UNKNOWN, Json, Properties
-from tests.provider_client import Diffed, ProviderClient, connected
+from tests.provider_client import Diffed, ProviderClient, real_and_simulated
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = "docker:index/container:Container"
@@ -175,19 +173,9 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[str, ProviderClient, 
         pytest.skip(
             f"pulumi-resource-{package} is neither on PATH nor in a Pulumi home: nothing to compare with"
         )
-    with (
-        subprocess.Popen([path, "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as plugin,
-        sim.serve(faults="") as debug_providers,
-    ):
-        try:
-            assert plugin.stdout is not None
-            port = plugin.stdout.readline().decode().strip()
-            simulated = dict(part.split(":") for part in debug_providers.split(","))[package]
-            with connected(f"127.0.0.1:{port}") as real, connected(f"127.0.0.1:{simulated}") as client:
-                real.stub.Configure(provider_pb2.ConfigureRequest(acceptSecrets=True, acceptResources=True))
-                yield package, real, client
-        finally:
-            plugin.terminate()
+    with real_and_simulated(path, package) as (real, simulated):
+        real.stub.Configure(provider_pb2.ConfigureRequest(acceptSecrets=True, acceptResources=True))
+        yield package, real, simulated
 
 
 def of_package(package: str) -> list[str]:

@@ -124,7 +124,7 @@ def ensure(checkout: Checkout, say: Say, installer: str = INSTALLER) -> Engine:
     if engine:
         return engine
     version = wanted_version((checkout.tools / "go.mod").read_text())
-    with _alone(checkout, say):
+    with alone(checkout, "install", "getting the Pulumi CLI", say):
         engine = installed_engine(checkout)  # another process may have got it while this one waited
         if engine:
             return engine
@@ -138,13 +138,14 @@ def ensure(checkout: Checkout, say: Say, installer: str = INSTALLER) -> Engine:
 
 
 @contextmanager
-def _alone(checkout: Checkout, say: Say) -> Iterator[None]:
+def alone(checkout: Checkout, name: str, doing: str, say: Say) -> Iterator[None]:
+    """One process at a time; a further one says what it waits for. `doing` reads on from `Another process is`."""
     checkout.made.mkdir(exist_ok=True)
-    with (checkout.made / "install.flock").open("w") as lock:
+    with (checkout.made / f"{name}.flock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another process is getting the Pulumi CLI for this checkout: waiting for it.")
+            say(f"Another process is {doing} for this checkout: waiting for it.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
