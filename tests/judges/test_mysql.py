@@ -20,9 +20,10 @@ import pytest
 
 from groundwork.catalog import Sizing
 from groundwork.catalog.mysql import Mysql
-from groundwork.workload import FILES, Exec, Image, Resources, Template, Workload
+from groundwork.workload import FILES, Exec, Image, Resources
 
 from .conftest import free_port, unprivileged
+from .service import Served
 
 IMAGE = Image(reference="mysql:9.7", digest=f"sha256:{'0' * 64}", origin="simulated")
 SEED = (
@@ -33,18 +34,14 @@ SEED = (
 SERVICE = Mysql(database="my_shop", init_sql=SEED)
 
 
-@dataclass
-class Server:
-    """One MySQL of a service, in a folder that stands for its container's root."""
+@dataclass(kw_only=True)
+class Server(Served):
+    """One MySQL."""
 
     root: Path
-    folder: Path
     port: int
-    admin: str = "admin-secret"
-    process: subprocess.Popen[bytes] | None = None
 
     def moved(self, text: str) -> str:
-        """The text as if this folder were the container: its paths, its host name, its port."""
         places = {
             FILES: f"{self.folder}/files",
             "/var/lib/mysql": f"{self.folder}/data",
@@ -66,21 +63,6 @@ class Server:
         programs = (f"{self.root}/usr/sbin", f"{self.root}/usr/bin", "/usr/bin", "/bin")
         return {"PATH": os.pathsep.join(programs), "LC_ALL": "C.UTF-8"}
 
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def put(self, workload: Workload, password: str = "") -> None:
-        for file in workload.files:
-            path = self.folder / "files" / file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            secret = self.admin if file.name.endswith("admin_password") else password
-            path.write_text(secret if isinstance(file.content, Template) else self.moved(file.content))
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        whole = [*unprivileged(), "/bin/sh", "-euc", command]
-        return subprocess.run(whole, env=self.environment, capture_output=True, text=True, timeout=60)
-
     def probe(self) -> bool:
         probes = SERVICE.workload(sizing()).probes
         assert probes and isinstance(probes.readiness, Exec) and isinstance(probes.liveness, Exec)
@@ -89,23 +71,9 @@ class Server:
         return ready
 
     def start(self, resources: Resources = Mysql.default_resources) -> None:
-        self.put(SERVICE.workload(sizing(resources)))
+        workload = SERVICE.workload(sizing(resources))
         assert not self.probe(), "nobody answers yet"
-        with (self.folder / "log").open("w") as log:
-            whole = [*unprivileged(), "/bin/sh", str(self.folder / "files" / "start.sh")]
-            self.process = subprocess.Popen(whole, env=self.environment, stdout=log, stderr=log)
-        for _ in range(600):
-            assert self.process.poll() is None, self.log
-            if self.probe():
-                return
-            time.sleep(0.1)
-        raise AssertionError(self.log)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            assert self.process.wait(timeout=30) == 0, self.log
-            self.process = None
+        self.begun(workload, self.probe)
 
     def sql(self, user: str, password: str, statement: str, database: str = "my_shop") -> str:
         """What a client prints; ValueError with what the server said instead."""
@@ -130,13 +98,7 @@ class Server:
         return self.sql("admin", self.admin, statement, "mysql")
 
     def jobs(self, service: Mysql, generation: int, password: str) -> None:
-        """Both account jobs of that generation, twice: they must be safe to repeat."""
-        before, after = service.jobs(sizing(generation=generation))
-        self.put(before, password)
-        for workload in (before, before, after, after):
-            if workload:
-                done = self.run(self.moved(workload.command[-1]))
-                assert done.returncode == 0, done.stdout + done.stderr
+        self.do(service.jobs(sizing(generation=generation)), password)
 
 
 def sizing(resources: Resources = Mysql.default_resources, generation: int = 1) -> Sizing:
@@ -156,7 +118,7 @@ def server(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     for place in (folder, folder / "data", folder / "tmp"):
         place.mkdir(exist_ok=True)
         own(place)
-    one = Server(judges, folder, free_port())
+    one = Server(folder=folder, begin=unprivileged(), root=judges, port=free_port())
     one.start(Resources(memory_mib=Mysql.minimum_memory_mib, cpus=0.5))
     try:
         one.jobs(SERVICE, 1, "first-password")

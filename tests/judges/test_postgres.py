@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 import pytest
 
 from groundwork.catalog import Sizing
 from groundwork.catalog.postgres import Postgres
-from groundwork.workload import FILES, Image, Resources, Template, Workload
+from groundwork.workload import FILES, Image, Resources
 
 from .conftest import free_port, unprivileged
+from .service import ADMIN, Served
 
 IMAGE = Image(reference="postgres:18", digest=f"sha256:{'0' * 64}", origin="simulated")
 SEED = (
@@ -30,20 +29,18 @@ SEED = (
     "CREATE OR REPLACE VIEW seeded AS SELECT count(*) AS seeds FROM seed",
 )
 SERVICE = Postgres(database="shop", extensions=(), init_sql=SEED)
-PASSWORDS = {"admin_password": "admin-secret", "password": ""}
 
 
-@dataclass
-class Server:
-    """One PostgreSQL of a service, in a folder that stands for its container's root."""
+@dataclass(kw_only=True)
+class Server(Served):
+    """One PostgreSQL."""
+
+    start_seconds: ClassVar[int] = 30
 
     programs: Path
-    folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
 
     def moved(self, text: str) -> str:
-        """The text as if this folder were the container: its paths, its host name, its port."""
         text = text.replace(FILES, str(self.folder / "files")).replace("'/tmp'", f"'{self.folder}'")
         text = text.replace("--host=postgres", f"--host=127.0.0.1 --port={self.port}")
         return re.sub(r"^port = \d+", f"port = {self.port}", text, flags=re.MULTILINE)
@@ -53,37 +50,11 @@ class Server:
         path = f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"
         return {"PATH": path, "PGDATA": str(self.folder / "data" / "groundwork"), "LC_ALL": "C.UTF-8"}
 
-    def put(self, workload: Workload, password: str) -> None:
-        shutil.rmtree(self.folder / "files" / "init", ignore_errors=True)
-        for file in workload.files:
-            path = self.folder / "files" / file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            secret = PASSWORDS["admin_password"] if file.name.endswith("admin_password") else password
-            path.write_text(secret if isinstance(file.content, Template) else self.moved(file.content))
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        whole = [*unprivileged(), "/bin/sh", "-euc", self.moved(command)]
-        return subprocess.run(whole, env=self.environment, capture_output=True, text=True, timeout=60)
+    def is_ready(self) -> bool:
+        return self.run(f"pg_isready --quiet --host=127.0.0.1 --port={self.port}").returncode == 0
 
     def start(self, resources: Resources) -> None:
-        workload = SERVICE.workload(sizing(resources=resources))
-        self.put(workload, "")
-        log = (self.folder / "log").open("w")
-        script = str(self.folder / "files" / "start.sh")
-        whole = [*unprivileged(), "/bin/sh", script]
-        self.process = subprocess.Popen(whole, env=self.environment, stdout=log, stderr=log)
-        for _ in range(300):
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            if self.run(f"pg_isready --quiet --host=127.0.0.1 --port={self.port}").returncode == 0:
-                return
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text())
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            assert self.process.wait(timeout=30) == 0, (self.folder / "log").read_text()
-            self.process = None
+        self.begun(SERVICE.workload(sizing(resources=resources)), self.is_ready)
 
     def login(self, user: str, password: str, database: str = "shop") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -91,13 +62,7 @@ class Server:
         )
 
     def jobs(self, service: Postgres, generation: int, password: str) -> None:
-        """Both account jobs of that generation, twice: they must be safe to repeat."""
-        before, after = service.jobs(sizing(generation=generation))
-        self.put(before, password)
-        for workload in (before, before, after, after):
-            if workload:
-                done = self.run(workload.command[-1])
-                assert done.returncode == 0, done.stderr
+        self.do(service.jobs(sizing(generation=generation)), password)
 
 
 def sizing(resources: Resources = Postgres.default_resources, generation: int = 1) -> Sizing:
@@ -113,7 +78,7 @@ def server(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         place.mkdir(exist_ok=True)
         if not os.geteuid():
             os.chown(place, 65534, 65534)
-    one = Server(programs, folder, free_port())
+    one = Server(folder=folder, begin=unprivileged(), programs=programs, port=free_port())
     one.start(Resources(memory_mib=Postgres.minimum_memory_mib, cpus=0.5))
     try:
         one.jobs(SERVICE, 1, "first-password")
@@ -139,7 +104,7 @@ def test_start_up_sql_has_run_in_its_order_as_the_owner(server: Server) -> None:
 def test_a_job_fails_where_its_sql_does(server: Server) -> None:
     before, _ = Postgres(database="shop", init_sql=("SELECT * FROM nothing",)).jobs(sizing(generation=2))
     server.put(before, "second-password")
-    done = server.run(before.command[-1])
+    done = server.run(server.moved(before.command[-1]))
     assert done.returncode != 0 and "nothing" in done.stderr
 
 
@@ -189,7 +154,7 @@ def test_another_database_of_the_same_server_is_closed_to_it(server: Server) -> 
 
 
 def test_the_predecessor_ends_ten_minutes_after_the_apps_have_changed_over(server: Server) -> None:
-    with server.login("postgres", PASSWORDS["admin_password"], "postgres") as admin:
+    with server.login("postgres", ADMIN, "postgres") as admin:
         query = "SELECT rolvaliduntil - now() FROM pg_roles WHERE rolname = %s AND rolvaliduntil <> 'infinity'"
         (remaining,) = admin.execute(query, ("shop_1",)).fetchone() or (None,)
         assert remaining is not None and 500 < remaining.total_seconds() <= 600  # type: ignore[attr-defined]
@@ -202,14 +167,14 @@ def test_going_back_a_generation_opens_it_again(server: Server) -> None:
     server.jobs(service, 2, "two")
     before, _ = service.jobs(sizing(generation=1))
     server.put(before, "one")
-    assert server.run(before.command[-1]).returncode == 0
-    with server.login("postgres", PASSWORDS["admin_password"], "postgres") as admin:
+    assert server.run(server.moved(before.command[-1])).returncode == 0
+    with server.login("postgres", ADMIN, "postgres") as admin:
         found = admin.execute("SELECT rolvaliduntil = 'infinity' FROM pg_roles WHERE rolname = 'undo_1'").fetchone()
         assert found == (True,)
 
 
 def test_passwords_are_kept_as_scram_and_checksums_are_on(server: Server) -> None:
-    with server.login("postgres", PASSWORDS["admin_password"], "postgres") as admin:
+    with server.login("postgres", ADMIN, "postgres") as admin:
         kept = admin.execute("SELECT rolpassword FROM pg_authid WHERE rolcanlogin").fetchall()
         assert kept and all(str(password).startswith("SCRAM-SHA-256$") for (password,) in kept)
         assert admin.execute("SHOW data_checksums").fetchone() == ("on",)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import redis
@@ -17,23 +16,25 @@ from redis.retry import Retry
 
 from groundwork.catalog import Sizing
 from groundwork.catalog.redis import Redis
-from groundwork.workload import FILES, Exec, Image, Resources, Template, Workload
+from groundwork.workload import FILES, Exec, Image, Resources
 
 from .conftest import free_port
+from .service import ADMIN, Served
 
 IMAGE = Image(reference="redis:8", digest=f"sha256:{'0' * 64}", origin="simulated")
-ADMIN = "admin-secret"
 
 
-@dataclass
-class Server:
-    """One Redis in a folder that stands for its container's root."""
+@dataclass(kw_only=True)
+class Server(Served):
+    """One Redis."""
+
+    start_seconds: ClassVar[int] = 5
+    stop_seconds: ClassVar[int] = 15
+    command_seconds: ClassVar[int] = 30
 
     programs: Path
-    folder: Path
     port: int
     service: Redis
-    process: subprocess.Popen[bytes] | None = None
 
     def moved(self, text: str) -> str:
         places = {FILES: f"{self.folder}/files", "/data": f"{self.folder}/data"}
@@ -44,40 +45,16 @@ class Server:
             "bind * -::*", "bind 127.0.0.1"
         )
 
-    def put(self, workload: Workload, password: str) -> None:
-        for file in workload.files:
-            path = self.folder / "files" / file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            secret = ADMIN if file.name.endswith("admin_password") else password
-            path.write_text(secret if isinstance(file.content, Template) else self.moved(file.content))
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"}
-        whole = ["/bin/sh", "-euc", self.moved(command)]
-        return subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=30)
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"}
 
     def start(self, resources: Resources = Redis.default_resources) -> None:
         workload = self.service.workload(sizing(resources))
-        self.put(workload, "")
-        (self.folder / "data").mkdir(exist_ok=True)
-        log = (self.folder / "log").open("w")
-        environment = {"PATH": f"{self.programs}{os.pathsep}/usr/bin{os.pathsep}/bin"}
-        self.process = subprocess.Popen(
-            ["/bin/sh", str(self.folder / "files/start.sh")], env=environment, stdout=log, stderr=log
-        )
         assert workload.probes and isinstance(workload.probes.readiness, Exec)
-        for _ in range(100):
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            if self.run(workload.probes.readiness.command).returncode == 0:
-                return
-            time.sleep(0.05)
-        raise AssertionError((self.folder / "log").read_text())
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            assert self.process.wait(timeout=15) == 0, (self.folder / "log").read_text()
-            self.process = None
+        probe = self.moved(workload.probes.readiness.command)
+        (self.folder / "data").mkdir(exist_ok=True)
+        self.begun(workload, lambda: self.run(probe).returncode == 0)
 
     def client(self, username: str | None = None, password: str | None = None) -> redis.Redis:
         """One that never tries again: a refusal is what some tests look for."""
@@ -85,12 +62,7 @@ class Server:
         return redis.Redis(port=self.port, username=username, password=password, decode_responses=True, retry=once)
 
     def jobs(self, generation: int, password: str) -> None:
-        before, after = self.service.jobs(sizing(generation=generation))
-        self.put(before, password)
-        for workload in (before, before, after, after):
-            if workload:
-                done = self.run(workload.command[-1])
-                assert done.returncode == 0, done.stdout + done.stderr
+        self.do(self.service.jobs(sizing(generation=generation)), password)
 
 
 def sizing(resources: Resources = Redis.default_resources, generation: int = 1) -> Sizing:
@@ -98,7 +70,7 @@ def sizing(resources: Resources = Redis.default_resources, generation: int = 1) 
 
 
 def started(judges: Path, folder: Path, service: Redis) -> Iterator[Server]:
-    one = Server(judges / "usr/bin", folder, free_port(), service)
+    one = Server(folder=folder, programs=judges / "usr/bin", port=free_port(), service=service)
     one.start(Resources(memory_mib=Redis.minimum_memory_mib, cpus=0.5))
     try:
         yield one
@@ -200,7 +172,7 @@ def test_a_job_fails_when_the_server_refuses(server: Server) -> None:
     before, _ = server.service.jobs(sizing(generation=3))
     server.put(before, "third-password")
     (server.folder / "files" / "secrets" / "admin_password").write_text("another")
-    done = server.run(before.command[-1])
+    done = server.run(server.moved(before.command[-1]))
     assert done.returncode == 1 and "NOPERM" in done.stderr + done.stdout
 
 
