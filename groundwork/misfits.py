@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .backups import ACCESS_KEY, SECRET_KEY
+from .certificates import certificate_misfits
+from .cloud import CompatibleBackups
+from .cloud_misfits import cloud_misfits
 from .deployment import Deployment
 from .faults import Fault, nearest
 from .model import known_name
@@ -13,7 +17,7 @@ from .system import App, System
 from .targets import DockerTarget, KubernetesTarget, Target
 from .templates import placeholders
 
-PLAIN_SECRETS = frozenset({"tls_key", "registry_password"})
+PLAIN_SECRETS = frozenset({"tls_key", "registry_password", ACCESS_KEY, SECRET_KEY})
 """Secrets that Groundwork itself knows; all others belong to the system."""
 
 
@@ -36,7 +40,9 @@ def misfits(system: System, configuration: Configuration) -> Iterator[Fault]:
         if chosen.memory_mib is not None and chosen.memory_mib < least:
             yield Fault(f"{where}.memory_mib", f"`{chosen.memory_mib}` can't be used", f"{name} needs at least {least}")
     yield from secret_misfits(system, configuration)
+    yield from certificate_misfits(settings)
     yield from target_misfits(system, settings)
+    yield from cloud_misfits(settings)
     for app in system.apps:
         yield from template_misfits(app, system, settings.apps.get(app.name, AppSettings()))
 
@@ -85,6 +91,12 @@ def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fau
         yield Fault(
             "groundwork:secret_registry_password", "there is no user for it", "give groundwork:registry.username too"
         )
+    for name in (ACCESS_KEY, SECRET_KEY):
+        if isinstance(settings.backups, CompatibleBackups):
+            needed[name] = "backups of the kind s3_compatible need it"
+        elif name in given:
+            what, instead = "no backups need it", "give groundwork:backups of the kind s3_compatible, or take it out"
+            yield Fault(f"groundwork:secret_{name}", what, instead)
     for name in sorted(needed.keys() - given):
         key = f"groundwork:secret_{name}"
         yield Fault(key, f"is missing; {needed[name]}", f"run `pulumi config set --secret {key}`")
@@ -118,13 +130,13 @@ def template_misfits(app: App, system: System, chosen: AppSettings) -> Iterator[
                 yield Fault(where, f"`{{{field}}}` is nothing that {owner} gives", nearest(key, services[owner]))
 
 
-def memory_fault(deployment: Deployment, target: Target) -> Fault | None:
+def memory_fault(deployment: Deployment, target: Target) -> Iterator[Fault]:
     """A stack whose containers, with the surge of a release, do not fit their machine. A cluster has its scheduler."""
     if isinstance(target, KubernetesTarget) or deployment.memory_mib <= target.memory_mib:
-        return None
+        return
     have, need = target.memory_mib, deployment.memory_mib
     largest = max(deployment.workloads, key=lambda workload: workload.resources.memory_mib * workload.replicas)
-    return Fault(
+    yield Fault(
         "groundwork:target.memory_mib",
         f"the machine gives {have} MiB, its containers need {need} MiB while a release is under way",
         f"give at least {need}, or lower memory_mib or replicas; the largest is {largest.name} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any
 
@@ -37,11 +38,14 @@ Port = Annotated[Whole, Field(ge=1, le=65535)]
 
 def model_faults(error: ValidationError, model: type[BaseModel], root: str) -> Iterator[Fault]:
     """Each error of pydantic as a fault with its path, the value that was found and what is allowed there."""
-    schema = model.model_json_schema()
+    schema = _schema_of(model)
     items = error.errors(include_url=False)
     misspelled = {_meant(schema, item["loc"]) for item in items if item["type"] == "extra_forbidden"}
     for item in items:
         kind, loc, found = item["type"], item["loc"], item["input"]
+        if kind == "too_short" and any(one["loc"][: len(loc)] == loc != one["loc"] for one in items):
+            # An item that can't be used does not count as one; that is told already.
+            continue
         path = ".".join([root, *(str(step) for step in _written(schema, loc) if step != "[key]")])
         reason = str(item["ctx"]["error"]) if kind == "value_error" else ""
         if kind == "extra_forbidden":
@@ -49,16 +53,29 @@ def model_faults(error: ValidationError, model: type[BaseModel], root: str) -> I
         elif kind == "missing":
             if loc not in misspelled:
                 yield Fault(path, "is missing", f"it should be {_words(schema, loc)}")
+        elif kind == "union_tag_not_found" and isinstance(found, dict):
+            known = {key for variant in _variants(schema, loc) for key in variant["properties"]}
+            meant = next((key for key in found if key not in known and closest(str(key), ["kind"])), None)
+            if meant:
+                yield Fault(f"{path}.{meant}", f"there is no key `{meant}`", nearest(str(meant), ["kind"]))
+            else:
+                kinds = [variant["properties"]["kind"]["const"] for variant in _variants(schema, loc)]
+                yield Fault(f"{path}.kind", "is missing", f"it should be {_one_of(kinds)}")
         elif kind == "union_tag_invalid":
             kinds = [variant["properties"]["kind"]["const"] for variant in _variants(schema, loc)]
             yield Fault(f"{path}.kind", f"`{shorten(found['kind'])}` can't be used", f"it should be {_one_of(kinds)}")
         elif loc and loc[-1] == "[key]":
-            yield Fault(path, f"`{found}` can't be a name here", _key_words(schema, loc[:-2]))
+            yield Fault(path, f"`{found}` can't be a name here", _key_words(schema, loc[:-2], str(found)))
         elif reason and isinstance(found, dict | BaseModel):
             what, _, instead = reason.partition("; ")
             yield Fault(path, what, instead)
         else:
             yield Fault(path, f"`{shorten(found)}` can't be used", f"it {reason or f'should be {_words(schema, loc)}'}")
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
 
 
 def shorten(value: object) -> str:
@@ -153,8 +170,11 @@ def _text_words(node: Schema) -> str:
     return f"text{such}{pattern}{length}"
 
 
-def _key_words(schema: Schema, loc: Loc) -> str:
-    (pattern,) = _at(schema, loc)["patternProperties"]
+def _key_words(schema: Schema, loc: Loc, found: str) -> str:
+    node = _at(schema, loc)
+    if "enum" in node.get("propertyNames", ()):
+        return nearest(found, node["propertyNames"]["enum"])
+    (pattern,) = node["patternProperties"]
     return f"a name should match {pattern}"
 
 

@@ -8,7 +8,9 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from .cloud import Aws, Backups, Edge, Previews
 from .faults import nearest
+from .machines import Machine, Machines, NoMachines, machines_of
 from .model import Address, AddressRange, Model, Name, Number, Port, Whole
 from .targets import DockerTarget, Target
 
@@ -26,7 +28,39 @@ ServerName = Annotated[
     StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", max_length=253),
     Field(examples=["portal.example.com"]),
 ]
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def checked_pem(certificate: str | None) -> str | None:
+    """The same, or ValueError where it is none."""
+    if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
+        raise ValueError("should be a certificate chain in PEM, beginning with -----BEGIN CERTIFICATE-----")
+    return certificate
+
+
+class Acme(Model):
+    """A certificate for the `server_names`, which the stack gets and renews from an authority that speaks ACME."""
+
+    email: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$"), Field(examples=["ops@example.com"])
+    ]
+    """Whom the authority tells what it has to say."""
+    directory: Annotated[
+        str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$")
+    ] = LETS_ENCRYPT
+    """The authority's ACME directory; the default is Let's Encrypt's."""
+    ca_certificate: str | None = None
+    """Root certificate in PEM of a private authority, for itself and for what it issues."""
+    renew_days: Annotated[Whole, Field(ge=1, le=60)] = 30
+    """How many days before its end a certificate is renewed."""
+    image: ImageReference = "goacme/lego:v4.35.2"
+    """lego 4, the client."""
+
+    @field_validator("ca_certificate")
+    @classmethod
+    def _is_pem(cls, certificate: str | None) -> str | None:
+        return checked_pem(certificate)
 
 
 class Entry(Model):
@@ -37,13 +71,16 @@ class Entry(Model):
     http_port: Port = 8080
     """The port for http."""
     https_port: Port = 8443
-    """Used when a certificate is given; http then redirects here."""
+    """Used with `certificate` or `acme`; http then redirects here."""
     server_names: tuple[ServerName, ...] = ()
     """Host names served; without one every name is."""
     certificate: str | None = None
     """Certificate chain in PEM. Its key is the secret `groundwork:secret_tls_key`."""
+    acme: Acme | None = None
+    """Instead of `certificate`, on a Docker engine that the Internet reaches at port 80."""
     trusted_proxies: tuple[AddressRange, ...] = ()
-    """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed. With `edge` the
+    default is the subnets of its load balancer."""
     requests_per_second: Annotated[Number, Field(ge=0.1, le=100_000)] = 50
     """Sustained requests of one client address; above it, and beyond `burst`, the gateway answers 429."""
     burst: Annotated[Whole, Field(ge=1, le=100_000)] = 200
@@ -54,14 +91,30 @@ class Entry(Model):
     @field_validator("certificate")
     @classmethod
     def _is_pem(cls, certificate: str | None) -> str | None:
-        if certificate is not None and "-----BEGIN CERTIFICATE-----" not in certificate:
-            raise ValueError("should be a certificate chain in PEM, beginning with -----BEGIN CERTIFICATE-----")
-        return certificate
+        return checked_pem(certificate)
+
+    @property
+    def trusted_root(self) -> str | None:
+        """What clients must trust besides the usual authorities: a certificate of one's own, or who issued it."""
+        return self.acme.ca_certificate if self.acme else self.certificate
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the gateway itself speaks https."""
+        return bool(self.certificate or self.acme)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Entry:
-        if self.certificate and self.http_port == self.https_port:
+        if self.has_tls and self.http_port == self.https_port:
             raise ValueError(f"http_port and https_port are both {self.http_port}; give https_port another number")
+        return self
+
+    @model_validator(mode="after")
+    def _one_certificate(self) -> Entry:
+        if self.certificate and self.acme:
+            raise ValueError("certificate and acme are both given; keep the one that has the certificate")
+        if self.acme and not self.server_names:
+            raise ValueError("acme gets a certificate for server_names, which names none; name the hosts there")
         return self
 
 
@@ -164,6 +217,11 @@ class Settings(Model):
     time_zone: Annotated[str, Field(examples=["Asia/Shanghai"])] = "UTC"
     """IANA name of the team's local time, such as Asia/Shanghai."""
     target: Target = DockerTarget()
+    machines: Machines = NoMachines()
+    aws: Aws | None = None
+    edge: Edge | None = None
+    backups: Backups | None = None
+    previews: Previews | None = None
     entry: Entry = Entry()
     registry: Registry | None = None
     gateway: GatewaySettings = GatewaySettings()
@@ -180,3 +238,8 @@ class Settings(Model):
         if time_zone not in ZONES:
             raise ValueError(f"should be a name of the IANA time zone database; {nearest(time_zone, ZONES)}")
         return time_zone
+
+    @property
+    def stack_machines(self) -> tuple[Machine, ...]:
+        """The machines that the stack runs on, or none: then it is one Docker engine or a cluster."""
+        return machines_of(self.machines, self.aws)

@@ -153,7 +153,7 @@ class System(Model):
     def _names_fit(self) -> System:
         names = [app.name for app in self.apps] + [service.name for service in self.services]
         for name in names:
-            if names.count(name) > 1 or name == "gateway":
+            if names.count(name) > 1 or name in ("gateway", "certificates"):
                 raise ValueError(f"the name `{name}` is taken; apps and services need names of their own")
         apps, services = {app.name: app for app in self.apps}, {service.name for service in self.services}
         owners = {app.name for app in self.apps if app.image}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groundwork.images import ImageLock
@@ -137,7 +137,6 @@ def test_people_indent_as_they_like(text: str) -> None:
     assert [line for line in untouched if line not in after.splitlines()] == []
 
 
-@settings(deadline=None)  # a shared machine may pause for longer
 @given(
     st.dictionaries(
         st.sampled_from(["groundwork:time_zone", "groundwork:keep_data", "groundwork:apps", "docker:host"]),

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from groundwork.schema import PATH, schema_text, stack_file_schema
 from tests.sample import ROOT, stack_files
-from tests.unit.test_settings_mutations import MUTATIONS, SAMPLES, Mutation, named
+from tests.unit.test_settings_mutations import MUTATIONS, SAMPLE_NAMES, SAMPLES, Mutation, named
 
 VALIDATOR = Draft202012Validator(stack_file_schema())
 BEYOND_THE_SCHEMA = {"format", "range", "pem", "zone"}
@@ -42,7 +42,7 @@ def test_every_stack_file_of_the_repository_names_the_schema_for_editors(path: P
     assert (path.parent / target).resolve() == PATH
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=["docker", "ingress", "gateway"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=SAMPLE_NAMES)
 def test_the_samples_follow_it(sample: dict[str, Any]) -> None:
     assert not list(VALIDATOR.iter_errors(document(sample)))
 
