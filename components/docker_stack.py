@@ -1,281 +1,71 @@
-"""A Deployment on one Docker engine."""
+"""A Deployment on one Docker engine, or on one of each machine."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_docker as docker
 
-from groundwork.deployment import Deployment, Network
-from groundwork.images import repository_of
-from groundwork.scripts import JOB_PROBE, reload_script, scripts_of
-from groundwork.workload import FILES, File, Image, Probes, Reload, Workload, digest_of
+from groundwork.deployment import Deployment
+from groundwork.workload import Workload
 
-from .container_log import last_lines
 from .credentials import Credentials
-
-REPLACED = ["#initerror", "healthcheck", "init", "tmpfs", "cpu_period", "cpu_quota"]
-"""A failed health wait is tried again and stays red; and what the plugin would call updated without changing it,
-changes by replacement (its Update passes on memory, restart and block i/o limits only)."""
-LOG_ROTATION = {"max-size": "10m", "max-file": "5"}
-CPU_PERIOD = 100_000
-"""Microseconds; the engine's own default."""
-CREATE_SECONDS = 15
-"""To make a container and probe it once, on top of the time that its workload asks for."""
+from .docker_engine import Access, Engine
 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerStackArgs:
+    """`engines` are those of the machines by name; without machines the caller's options have the provider."""
+
     deployment: Deployment
     credentials: Credentials
+    engines: Mapping[str, Access] = field(default_factory=dict)
 
 
 class DockerStack(pulumi.ComponentResource):
-    """Networks, volumes, files and containers of one stack; the provider comes from the caller."""
+    """Networks, volumes, files and containers of one stack; the providers come from the caller."""
 
     containers: pulumi.Output[list[dict[str, str]]]
-    """Name, workload, role and release of each container."""
+    """Name, workload, role and release of each container, and its machine where there are some."""
 
     def __init__(self, name: str, args: DockerStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("groundwork:docker:Stack", name, None, opts)
-        self._name = name
-        self._deployment = args.deployment
-        self._credentials = args.credentials
-        self._hooks = pulumi.ResourceHookBinding(on_error=[last_lines()])
-        self._images: dict[Image, pulumi.Input[str]] = {}
-        self._networks = {network.name: self._network(network) for network in args.deployment.networks}
-        self._volumes: dict[str, docker.Volume] = {}
-        self._ready: dict[str, list[pulumi.Resource]] = {}
-        running = []
-        for workload in in_order(args.deployment.workloads):
-            containers = self._run(workload)
-            running += [(workload, container) for container in containers]
-        self.containers = pulumi.Output.all(
-            *(
-                container.name.apply(
-                    lambda physical, workload=workload: {  # type: ignore[misc]
-                        "name": physical,
-                        "workload": workload.name,
-                        "role": workload.role,
-                        "release": workload.release,
-                    }
-                )
-                for workload, container in running
+        engines = [
+            Engine(
+                f"{name}-{share.machine.name}" if share.machine else name,
+                args.deployment,
+                share,
+                args.credentials,
+                parent=self,
+                access=args.engines[share.machine.name] if share.machine else None,
             )
-        )
+            for share in args.deployment.shares
+        ]
+        ready: dict[str, list[pulumi.Resource]] = {}
+        running: list[tuple[Engine, Workload, docker.Container]] = []
+        # One order over all machines: the accounts of one are made before the apps of another start.
+        for workload in in_order(args.deployment.workloads):
+            before = [resource for name in workload.after for resource in ready[name]]
+            ready[workload.name] = []
+            for engine in engines:
+                here = engine.runs(workload.name)
+                if here is None:
+                    continue
+                # What stops before it starts does so on one machine after the other: one gateway is always there.
+                others = ready[workload.name] if here.strategy == "recreate" else []
+                containers, told = engine.run(here, before, behind=others)
+                running += [(engine, here, container) for container in containers]
+                ready[workload.name] = [*ready[workload.name], *told]
+        self.containers = pulumi.Output.all(*(told_of(*one) for one in running))
         self.register_outputs({"containers": self.containers})
 
-    def _options(
-        self,
-        *,
-        after: Sequence[pulumi.Resource] = (),
-        replaced: bool = False,
-        keep: bool = False,
-        ignored: Sequence[str] = (),
-    ) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(
-            parent=self,
-            depends_on=list(after),
-            # One name and one address at a time: what is replaced under its own name must go first.
-            delete_before_replace=True,
-            replace_on_changes=REPLACED if replaced else None,
-            hooks=self._hooks if replaced else None,
-            # Data is never deleted with the stack that made it, unless its settings say so.
-            retain_on_delete=keep,
-            ignore_changes=list(ignored),
-        )
 
-    def _labels(self, of: Workload | None = None) -> list[tuple[str, str]]:
-        labels = {"groundwork.project": self._deployment.project, "groundwork.stack": self._deployment.stack}
-        if of is not None:
-            labels |= {"groundwork.workload": of.name, "groundwork.role": of.role, "groundwork.release": of.release}
-        return list(labels.items())
-
-    def _network(self, network: Network) -> docker.Network:
-        # An internal bridge without an address of its own is no way to the machine; a published port needs an
-        # outward network, which need not lead further.
-        outward = {"com.docker.network.bridge.enable_ip_masquerade": "false"} if network.name == "public" else {}
-        return docker.Network(
-            f"{self._name}-{network.name}",
-            name=f"{self._deployment.prefix}-{network.name}",
-            internal=network.internal,
-            ipam_configs=[docker.NetworkIpamConfigArgs(subnet=str(network.subnet))],
-            options={"com.docker.network.bridge.inhibit_ipv4": "true"} if network.internal else outward,
-            labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in self._labels()],
-            opts=self._options(),
-        )
-
-    def _image(self, image: Image) -> pulumi.Input[str]:
-        """The engine's name for an image that can't change; one from a registry is pulled once."""
-        if image.origin in ("local", "sources"):
-            return image.digest
-        if image not in self._images:
-            repository = repository_of(image.reference)
-            slug = re.sub("[^a-z0-9]+", "-", repository)
-            self._images[image] = docker.RemoteImage(
-                f"{self._name}-{slug}-{image.digest[7:15]}",
-                name=f"{repository}@{image.digest}",
-                keep_locally=True,
-                opts=self._options(),
-            ).repo_digest
-        return self._images[image]
-
-    def _volume(self, name: str, *, keep: bool) -> docker.Volume:
-        if name not in self._volumes:
-            self._volumes[name] = docker.Volume(
-                f"{self._name}-{name}",
-                name=f"{self._deployment.prefix}-{name}",
-                labels=[docker.VolumeLabelArgs(label=label, value=value) for label, value in self._labels()],
-                opts=self._options(keep=keep),
-            )
-        return self._volumes[name]
-
-    def _files(
-        self, owner: Workload, purpose: str, files: tuple[File, ...]
-    ) -> tuple[docker.ContainerVolumeArgs, pulumi.Resource]:
-        """A volume with these files, and the container that fills it and never runs: a read-only root takes no upload.
-
-        Whoever mounts it starts after the filling, and names none of its outputs: whatever becomes of the loader,
-        the engine has no reason to remove a release that serves.
-        """
-        name = f"{purpose}-files-{digest_of(files)}"
-        volume = self._volume(name, keep=False)
-        loader = docker.Container(
-            f"{self._name}-{name}-loader",
-            name=f"{self._deployment.prefix}-{name}",
-            image=self._image(owner.image),
-            command=["true"],
-            start=False,
-            must_run=False,
-            network_mode="none",
-            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=FILES)],
-            uploads=[
-                docker.ContainerUploadArgs(
-                    file=file.path, content=self._credentials.text(file.content), permissions=file.mode
-                )
-                for file in files
-            ],
-            labels=[docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels()],
-            # Any image will do to carry files in: a new one is no reason to carry them again.
-            opts=self._options(replaced=True, ignored=["image"]),
-        )
-        return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=FILES, read_only=True), loader
-
-    def _run(self, workload: Workload) -> list[docker.Container]:
-        names = [workload.name]
-        if workload.strategy == "surge":
-            names = [f"{workload.alias}-{replica}" for replica in range(workload.replicas)]
-        before = [resource for name in workload.after for resource in self._ready[name]]
-        after = [] if workload.reload else before
-        keep = self._deployment.keep_data and workload.role != "gateway"
-        volumes = [
-            docker.ContainerVolumeArgs(
-                volume_name=self._volume(volume.name, keep=keep).name, container_path=volume.path
-            )
-            for volume in workload.volumes
-        ]
-        files, loader = self._files(workload, workload.name, (*workload.files, *scripts_of(workload)))
-        volumes, after = [files, *volumes], [loader, *after]
-        containers = [self._container(name, workload, volumes, after) for name in names]
-        self._ready[workload.name] = list(containers)
-        if workload.reload:
-            switch = self._switch(workload, workload.reload, containers[0], before)
-            self._ready[workload.name] = [switch]
-            return [*containers, switch]
-        return containers
-
-    def _container(
-        self,
-        name: str,
-        workload: Workload,
-        volumes: Sequence[docker.ContainerVolumeArgs],
-        after: Sequence[pulumi.Resource],
-    ) -> docker.Container:
-        job = workload.role == "job"
-        command = ("/bin/sh", f"{FILES}/job.sh", *workload.command) if job else workload.command
-        env = {**workload.env, "RELEASE": workload.release}
-        return docker.Container(
-            f"{self._name}-{name}",
-            **self._hardening(name, workload),
-            entrypoints=list(command[:1]) or None,
-            command=list(command[1:]) or None,
-            envs=[pulumi.Output.concat(key, "=", self._credentials.text(value)) for key, value in sorted(env.items())],
-            volumes=list(volumes),
-            networks_advanced=[
-                docker.ContainerNetworksAdvancedArgs(
-                    name=self._networks[network.name].name,
-                    aliases=sorted({workload.name, workload.alias}) if is_reached(workload, network) else None,
-                )
-                for network in self._deployment.networks_of(workload.name)
-            ],
-            ports=[
-                docker.ContainerPortArgs(internal=port.target, external=port.port, ip=port.address)
-                for port in workload.published
-            ],
-            healthcheck=healthcheck(workload.probes),
-            wait=True,
-            wait_timeout=workload.timeout_seconds + CREATE_SECONDS,
-            must_run=not job,
-            restart="no" if job else "unless-stopped",
-            opts=self._options(after=after, replaced=True),
-        )
-
-    def _switch(
-        self, workload: Workload, reload: Reload, running: docker.Container, after: Sequence[pulumi.Resource]
-    ) -> docker.Container:
-        """Exchanges the configuration of a running container, from inside its namespaces and as the same user."""
-        script = File(name="reload.sh", content=reload_script(reload))
-        name = f"{workload.name}-switch"
-        files, loader = self._files(workload, name, (script, *reload.files, *workload.files))
-        live = [volume for volume in workload.volumes if volume.path == reload.directory]
-        inside = pulumi.Output.concat("container:", running.id)
-        return docker.Container(
-            f"{self._name}-{name}",
-            **self._hardening(name, workload),
-            entrypoints=["/bin/sh", f"{FILES}/reload.sh"],
-            volumes=[
-                files,
-                *(
-                    docker.ContainerVolumeArgs(volume_name=self._volumes[volume.name].name, container_path=volume.path)
-                    for volume in live
-                ),
-            ],
-            network_mode=inside,
-            pid_mode=inside,
-            healthcheck=healthcheck(None),
-            wait=True,
-            wait_timeout=reload.settle_seconds + 2 * CREATE_SECONDS,
-            must_run=False,
-            restart="no",
-            opts=self._options(after=[running, loader, *after], replaced=True),
-        )
-
-    def _hardening(self, name: str, workload: Workload) -> dict[str, Any]:
-        """What holds for everything that runs: limits, no privileges, nothing writable but /tmp, rotated logs."""
-        return {
-            "name": f"{self._deployment.prefix}-{name}",
-            "image": self._image(workload.image),
-            "user": workload.user,
-            "init": workload.reload is None or name == workload.name,
-            "read_only": True,
-            "tmpfs": {path: f"size={size}m,mode=1777,noexec,nosuid,nodev" for path, size in workload.tmpfs.items()},
-            "shm_size": workload.shm_mib,
-            "memory": workload.resources.memory_mib,
-            "memory_swap": workload.resources.memory_mib,
-            # Not `cpus`: the plugin reads 1 back as 1.0, 10 as "10." and 0.05 as 0.1, and would replace the container.
-            "cpu_period": CPU_PERIOD,
-            "cpu_quota": round(workload.resources.cpus * CPU_PERIOD),
-            "capabilities": docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-            "security_opts": ["no-new-privileges:true"],
-            "destroy_grace_seconds": workload.grace_seconds,
-            "log_driver": "json-file",
-            "log_opts": LOG_ROTATION,
-            "labels": [docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels(workload)],
-        }
+def told_of(engine: Engine, workload: Workload, container: docker.Container) -> pulumi.Output[dict[str, str]]:
+    said = {"workload": workload.name, "role": workload.role, "release": workload.release}
+    machine = {"machine": engine.machine} if engine.machine else {}
+    return container.name.apply(lambda physical: {"name": physical, **said, **machine})
 
 
 def in_order(workloads: Sequence[Workload]) -> list[Workload]:
@@ -289,23 +79,3 @@ def in_order(workloads: Sequence[Workload]) -> list[Workload]:
         done |= {workload.name: workload for workload in free}
         waiting = [workload for workload in waiting if workload.name not in done]
     return list(done.values())
-
-
-def is_reached(workload: Workload, network: Network) -> bool:
-    """Whether others look for the workload in that network, or it for them."""
-    return network.name == workload.name or (network.name == "edge" and workload.role == "app")
-
-
-def healthcheck(probes: Probes | None) -> docker.ContainerHealthcheckArgs:
-    """The engine's one probe: a job's mark, or the script that reports readiness and acts on liveness."""
-    if probes is None:
-        return docker.ContainerHealthcheckArgs(
-            tests=["CMD-SHELL", JOB_PROBE], interval="1s", timeout="5s", retries=3, start_period="0s"
-        )
-    return docker.ContainerHealthcheckArgs(
-        tests=["CMD", "/bin/sh", f"{FILES}/probe.sh"],
-        interval=f"{probes.period_seconds}s",
-        timeout=f"{3 * probes.timeout_seconds}s",
-        start_period="0s",
-        retries=3,
-    )

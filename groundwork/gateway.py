@@ -9,9 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
-from .nginx import ALIVE, HTTP, HTTPS, KEEPALIVE_MIN_SECONDS, LIVE, SITE, VERSION, Upstream, main_file, routes_files
+from .certificates import NAME as CERTIFICATES
+from .certificates import gateways_volume, served
+from .edge import KEPT_BEHIND_SECONDS, trusted_proxies
+from .machines import Machine
+from .nginx import (
+    ALIVE,
+    HTTP,
+    HTTPS,
+    KEEPALIVE_MIN_SECONDS,
+    KEEPALIVE_SECONDS,
+    LIVE,
+    PEER,
+    SITE,
+    VERSION,
+    Upstream,
+    main_file,
+    routes_files,
+)
+from .peers import Peers
 from .settings import Entry, Settings
 from .system import Route
 from .targets import DockerTarget, KubernetesTarget
@@ -34,8 +52,14 @@ def gateway_workload(
     routes: Sequence[Route],
     upstreams: Mapping[str, Upstream],
     tls_key: SecretRef | None,
+    machine: Machine | None = None,
+    peers: Peers | None = None,
 ) -> Workload:
-    """The one workload that the outside reaches."""
+    """The one workload that the outside reaches; of `machine`, and with `peers` where several may share the load.
+
+    A balancer in front needs no more than `/health`, which answers as long as nginx lives: a gateway without replicas
+    of its own serves through its peers, so that an app that is down takes no machine out.
+    """
     base = Workload(
         name="gateway",
         role="gateway",
@@ -47,27 +71,44 @@ def gateway_workload(
         after=tuple(upstreams),
     )
     if isinstance(settings.target, DockerTarget):
-        return on_docker(base, settings.entry, routes, upstreams, tls_key)
+        return on_docker(base, settings, routes, upstreams, tls_key, machine, peers)
     return on_kubernetes(base, settings, settings.target, routes, upstreams, tls_key)
 
 
 def on_docker(
     base: Workload,
-    entry: Entry,
+    settings: Settings,
     routes: Sequence[Route],
     upstreams: Mapping[str, Upstream],
     tls_key: SecretRef | None,
+    machine: Machine | None,
+    peers: Peers | None,
 ) -> Workload:
     """One container that holds the machine's ports, and exchanges its routes while it runs."""
-    version, files = routes_files(entry, routes, upstreams, tls_key)
-    ports = {entry.http_port: HTTP} | ({entry.https_port: HTTPS} if entry.certificate else {})
+    entry, edge = settings.entry, settings.edge
+    version, files = routes_files(
+        entry,
+        routes,
+        upstreams,
+        tls_key,
+        redirect=edge is not None,
+        trusted_proxies=trusted_proxies(settings),
+        peers=peers,
+        keepalive_seconds=edge.idle_seconds + KEPT_BEHIND_SECONDS if edge else KEEPALIVE_SECONDS,
+        acme=served() if entry.acme else None,
+    )
+    address = str(entry_address(entry, machine))
+    ports = {entry.http_port: HTTP} | ({entry.https_port: HTTPS} if entry.has_tls else {})
     alive = HttpGet(port=ALIVE, path="/alive")
     return replace(
         base,
         files=(main_file(f"{LIVE}/current", f"127.0.0.1:{ALIVE}"),),
-        volumes=(Volume(name="gateway-live", path=LIVE),),
-        published=tuple(
-            Published(address=str(entry.address), port=port, target=target) for port, target in ports.items()
+        volumes=(Volume(name="gateway-live", path=LIVE), *([gateways_volume()] if entry.acme else ())),
+        uses=(CERTIFICATES,) if entry.acme else (),
+        published=(
+            *(Published(address=address, port=port, target=target) for port, target in ports.items()),
+            # Also before there is another machine: whoever adds one interrupts nothing.
+            *([Published(address=str(machine.address), port=peers.port, target=PEER)] if machine and peers else []),
         ),
         probes=Probes(liveness=alive, readiness=alive),
         reload=Reload(
@@ -79,6 +120,11 @@ def on_docker(
             settle_seconds=SETTLE_SECONDS,
         ),
     )
+
+
+def entry_address(entry: Entry, machine: Machine | None) -> IPv4Address:
+    """Where a gateway listens. On a machine nobody would come by its loopback: there it is the private address."""
+    return machine.address if machine and entry.address.is_loopback else entry.address
 
 
 def on_kubernetes(

@@ -7,12 +7,23 @@ from dataclasses import replace
 
 from .addressing import subnets
 from .catalog import BackingService, Sizing
-from .deployment import Connection, Deployment, Network
+from .certificates import NAME as CERTIFICATES
+from .certificates import certificates_workload
+from .deployment import Connection, Deployment, Network, Share
 from .faults import Fault, FaultsError
 from .gateway import gateway_workload
 from .images import ImageLock, with_prefix
 from .misfits import PLAIN_SECRETS, memory_fault, misfits
 from .nginx import Upstream
+from .placement import (
+    APP_ROLES,
+    local_networks,
+    memory_faults,
+    openings_of,
+    placement_faults,
+    placement_of,
+    shares_of,
+)
 from .settings import AppSettings, AutoscaleSettings, Entry, ServiceSettings, Settings
 from .stack_file import SECRET_PREFIX, Configuration
 from .system import App, System
@@ -41,22 +52,32 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
 
     Raises FaultsError with every setting that does not fit the system, or a stack that does not fit its machine.
     """
-    faults = list(misfits(system, configuration))
+    settings = configuration.settings
+    faults = [*misfits(system, configuration), *placement_faults(system, settings)]
     if faults:
         raise FaultsError(f"stack {stack}", faults)
-    settings = configuration.settings
+    placement = placement_of(system, settings, f"{project}/{stack}")
     images = resolve_images(system, settings, lock, stack)
     secrets = system_secrets(system, configuration)
     sizings = {service.name: sizing_of(service, settings, images) for service in system.services}
 
-    services = [service_workload(service, sizings[service.name], settings) for service in system.services]
+    services = [
+        placement.opened(service_workload(service, sizings[service.name], settings)) for service in system.services
+    ]
     jobs = [service.jobs(sizings[service.name]) for service in system.services]
-    variables = {
-        **{service.name: service.connection(sizings[service.name].generation) for service in system.services},
+    variables: dict[str, Mapping[str, str | SecretRef]] = {
+        **{
+            service.name: {
+                **service.connection(sizings[service.name].generation),
+                **placement.variables(service.name),
+            }
+            for service in system.services
+        },
         "secret": {ref.name: ref for ref in secrets},
     }
     behind = waiting_for(system)
-    apps = [workload_of(app, settings, images[app.name], variables, behind[app.name]) for app in system.apps]
+    usual = len(placement.app_machines) or settings.target.usual_replicas
+    apps = [workload_of(app, settings, images[app.name], variables, behind[app.name], usual) for app in system.apps]
     releases = [
         release_job(app, workload) for app, workload in zip(system.apps, apps, strict=True) if app.release_command
     ]
@@ -67,16 +88,38 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         if workload.name in routed and workload.port
     }
     tls_key, pull_password = (system_secret(name, secrets) for name in ("tls_key", "registry_password"))
-    gateway = gateway_workload(settings, images["gateway"], system.routes, upstreams, tls_key)
+    replicas = {workload.name: workload.replicas for workload in apps}
+    gateways = {
+        machine.name: gateway_workload(
+            settings,
+            images["gateway"],
+            system.routes,
+            placement.upstreams(machine, upstreams, replicas),
+            tls_key,
+            machine,
+            placement.peers(machine),
+        )
+        for machine in placement.app_machines
+    }
+    if gateways:
+        gateway = replace(next(iter(gateways.values())), replicas=len(gateways))
+    else:
+        gateway = gateway_workload(settings, images["gateway"], system.routes, upstreams, tls_key)
     workloads = (
         *services,
         *(before for before, _ in jobs),
         *releases,
         *apps,
         gateway,
+        *(certificates_workload(settings, acme, images[CERTIFICATES]) for acme in [settings.entry.acme] if acme),
         *(after for _, after in jobs if after),
     )
     connections = connections_of(workloads, upstreams)
+    if placement.machines and isinstance(settings.target, DockerTarget):
+        shares = shares_of(placement, workloads, gateways, connections, settings.target)
+    else:
+        networks = networks_of(workloads, connections, settings.target, f"{project}/{stack}")
+        shares = (Share(machine=None, workloads=workloads, networks=networks),)
     deployment = Deployment(
         project=project,
         stack=stack,
@@ -85,14 +128,15 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         keep_data=settings.keep_data,
         workloads=workloads,
         connections=connections,
-        networks=networks_of(workloads, connections, settings.target, f"{project}/{stack}"),
+        shares=shares,
+        openings=openings_of(placement, shares, connections, settings),
         secrets=secret_sources(workloads, secrets, pull_password),
         pull_password=pull_password,
         urls=urls_of(settings, f"{project}-{stack}"),
     )
-    fault = memory_fault(deployment, settings.target)
-    if fault:
-        raise FaultsError(f"stack {stack}", [fault])
+    short = [*memory_faults(shares)] if placement.machines else [*memory_fault(deployment, settings.target)]
+    if short:
+        raise FaultsError(f"stack {stack}", short)
     return deployment
 
 
@@ -149,6 +193,8 @@ def service_workload(service: BackingService, sizing: Sizing, settings: Settings
 def image_references(system: System, settings: Settings) -> dict[str, str]:
     """The image reference of each app, service and the gateway, behind the registry's prefix."""
     wanted = {"gateway": settings.gateway.image}
+    if settings.entry.acme:
+        wanted[CERTIFICATES] = settings.entry.acme.image
     for service in system.services:
         chosen = settings.services.get(service.name, ServiceSettings())
         wanted[service.name] = chosen.image or service.versions[chosen.version or service.default_version]
@@ -160,16 +206,18 @@ def image_references(system: System, settings: Settings) -> dict[str, str]:
 
 def resolve_images(system: System, settings: Settings, lock: ImageLock, stack: str) -> dict[str, Image]:
     images, faults = {}, []
-    on_cluster = isinstance(settings.target, KubernetesTarget)
+    elsewhere = isinstance(settings.target, KubernetesTarget) or bool(settings.stack_machines)
+    place = "cluster" if isinstance(settings.target, KubernetesTarget) else "machines"
     for name, reference in image_references(system, settings).items():
         try:
-            # A cluster takes what has a digest from a registry; what has none must not be taken for such a thing.
-            images[name] = (lock.of_registries() if on_cluster and "@" in reference else lock).resolve(reference)
+            # Elsewhere a digest is that of a registry; what only this engine has must not be taken for such a thing.
+            images[name] = (lock.of_registries() if elsewhere and "@" in reference else lock).resolve(reference)
         except LookupError:
             faults.append(Fault(f"image of {name}", f"images.lock has no digest for `{reference}`", "run `make lock`"))
             continue
-        if images[name].origin == "local" and on_cluster:
-            instead = "push it to a registry that the cluster reaches, and name it there"
+        if images[name].origin == "local" and elsewhere:
+            reach = "reaches" if place == "cluster" else "reach"
+            instead = f"push it to a registry that the {place} {reach}, and name it there"
             faults.append(Fault(f"image of {name}", f"only this machine's engine has `{reference}`", instead))
     if faults:
         raise FaultsError(f"stack {stack}", faults)
@@ -206,6 +254,7 @@ def workload_of(
     image: Image,
     variables: Mapping[str, Mapping[str, str | SecretRef]],
     after: tuple[str, ...],
+    usual: int,
 ) -> Workload:
     chosen = settings.apps.get(app.name, AppSettings())
     values = {name: fill(template, variables) for name, template in (app.settings | chosen.settings).items()}
@@ -220,7 +269,7 @@ def workload_of(
             env[f"{name}_FILE"] = as_files[name].path
         else:
             env[name] = value
-    replicas, autoscale = numbers_of(app, chosen, settings.target)
+    replicas, autoscale = numbers_of(app, chosen, settings.target, usual)
     return Workload(
         name=app.name,
         role="job" if app.schedule else "app",
@@ -249,12 +298,12 @@ def workload_of(
     )
 
 
-def numbers_of(app: App, chosen: AppSettings, target: Target) -> tuple[int, Autoscale | None]:
-    """How many replicas run to begin with, and between which numbers a target that can may change that."""
+def numbers_of(app: App, chosen: AppSettings, target: Target, usual: int) -> tuple[int, Autoscale | None]:
+    """How many replicas run to begin with, and between which numbers a target that can may change that. `usual` is for
+    an app that nobody gave a number."""
     scale: AutoscaleSettings | None = chosen.autoscale or (None if chosen.replicas else app.autoscale)
     if scale is None:
-        usual = 1 if app.singleton or app.schedule else target.usual_replicas
-        return chosen.replicas or app.replicas or usual, None
+        return chosen.replicas or app.replicas or (1 if app.singleton or app.schedule else usual), None
     if isinstance(target, DockerTarget):
         return scale.least, None
     return scale.least, Autoscale(**scale.model_dump())
@@ -296,15 +345,19 @@ def networks_of(
     policies close what is in no connection."""
     if isinstance(target, KubernetesTarget):
         return ()
-    members: dict[str, set[str]] = {}
-    for connection in connections:
-        name = "edge" if connection.client == "gateway" else connection.server
-        members.setdefault(name, set()).update((connection.client, connection.server))
+    members = local_networks(connections)
     outward = {f"{workload.name}-egress": {workload.name} for workload in workloads if workload.egress}
     outward["public"] = {"gateway"}
     ranges = subnets(target.subnets, owner, members | outward)
     return tuple(
-        Network(name=name, subnet=ranges[name], members=frozenset(joined), internal=name in members)
+        # A published port needs an outward network, which need not lead further.
+        Network(
+            name=name,
+            subnet=ranges[name],
+            members=frozenset(joined),
+            internal=name in members,
+            masquerade=name != "public",
+        )
         for name, joined in sorted((members | outward).items())
     )
 
@@ -312,16 +365,23 @@ def networks_of(
 def urls_of(settings: Settings, owner: str) -> dict[str, str]:
     """What a user opens: the system, and the gateway's own health."""
     if isinstance(settings.target, DockerTarget):
-        base = machine_url(settings.entry)
+        base = balancer_url(settings.entry) if settings.edge else machine_url(settings)
     else:
         base = cluster_url(settings.target, settings.entry, settings.target.namespace_of(owner))
     return {"system": f"{base}/", "health": f"{base}/health"}
 
 
-def machine_url(entry: Entry) -> str:
-    wildcard = entry.address.is_unspecified
-    host = entry.server_names[0] if entry.server_names else "127.0.0.1" if wildcard else str(entry.address)
-    scheme, port, usual = ("https", entry.https_port, 443) if entry.certificate else ("http", entry.http_port, 80)
+def balancer_url(entry: Entry) -> str:
+    return f"https://{entry.server_names[0]}"
+
+
+def machine_url(settings: Settings) -> str:
+    entry, machines = settings.entry, settings.stack_machines
+    host = "127.0.0.1" if entry.address.is_unspecified else str(entry.address)
+    if machines and (entry.address.is_unspecified or entry.address.is_loopback):
+        host = str(next(machine.address for machine in machines if machine.role in APP_ROLES))
+    host = entry.server_names[0] if entry.server_names else host
+    scheme, port, usual = ("https", entry.https_port, 443) if entry.has_tls else ("http", entry.http_port, 80)
     return f"{scheme}://{host}" + ("" if port == usual else f":{port}")
 
 

@@ -73,12 +73,14 @@ class File:
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """Data that outlives its container. `path` is where the workload sees it; `size_gib` is asked for where a target
-    hands out disks by size; a `shared` one is written by several replicas at once."""
+    hands out disks by size; a `shared` one is written by several replicas at once; one that is `read_only` belongs to
+    another workload."""
 
     name: str
     path: str
     size_gib: int = 1
     shared: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +205,10 @@ class Workload:
         said = asdict(self) | {name: None for name in NO_PART_OF_A_RELEASE} | {"revision": REVISION}
         # A disk grows under what runs.
         said["volumes"] = [volume | {"size_gib": None} for volume in said["volumes"]]
+        for volume in said["volumes"]:
+            # Releases are older than this word.
+            if not volume["read_only"]:
+                del volume["read_only"]
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..model import Model, Name
 from ..workload import FILES, File, Image, Resources, SecretRef, Template, Workload
@@ -57,6 +57,8 @@ class BackingService(Model, ABC):
     """K3 asks for as much for a database."""
     minimum_memory_mib: ClassVar[int]
     """Below it the service does not start, or is ended as soon as it works."""
+    machine_role: ClassVar[Literal["data", "cache"]] = "data"
+    """On machines: the role of the one that it runs on."""
     port: ClassVar[int]
     side_ports: ClassVar[Mapping[str, int]] = {}
     """Further ports by name; no app reaches them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -106,6 +106,7 @@ class RabbitMq(BackingService):
     default_resources: ClassVar[Resources] = Resources(memory_mib=512, cpus=1)
     minimum_memory_mib: ClassVar[int] = 256
     """The server itself takes 100 MiB, so that 50 are left below the mark at which publishers have to wait."""
+    machine_role: ClassVar[Literal["data", "cache"]] = "cache"
     port: ClassVar[int] = 5672
     side_ports: ClassVar[Mapping[str, int]] = {"management": 15672, "metrics": 15692}
     account_port: ClassVar[str] = "management"

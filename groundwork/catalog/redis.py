@@ -54,6 +54,7 @@ class Redis(BackingService):
     default_resources: ClassVar[Resources] = Resources(memory_mib=128, cpus=0.5)
     minimum_memory_mib: ClassVar[int] = 24
     """Redis 8 itself takes 8 MiB, and 60 % of the limit are for data."""
+    machine_role: ClassVar[Literal["data", "cache"]] = "cache"
     port: ClassVar[int] = 6379
     retire_seconds: ClassVar[int] = 60
     """Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
+from tests.machines import HOST_KEY
 from tests.recorder import Recording, Registration, Secret
 from tests.sample import SHOP, changed, locked
 
@@ -29,8 +32,8 @@ def of(run: Recording, workload: str) -> list[Registration]:
     return [one for one in found if not one.name.endswith("-switch")]
 
 
-def switch(run: Recording) -> Registration:
-    return run.named("shop-docker-gateway-switch")
+def switch(run: Recording, machine: str = "") -> Registration:
+    return run.named(f"shop-docker-{machine and machine + '-'}gateway-switch")
 
 
 def test_whatever_runs_has_no_privilege_and_writes_nowhere(run: Recording) -> None:
@@ -78,7 +81,7 @@ def test_what_takes_traffic_drains_before_it_goes(run: Recording) -> None:
 
 def test_the_engine_restarts_what_should_run_and_never_a_job(run: Recording) -> None:
     for one in started(run):
-        once = label(one, "role") == "job" or one is switch(run)
+        once = label(one, "role") == "job" or one.name.endswith("-switch")
         assert one.plain["restart"] == ("no" if once else "unless-stopped"), one.name
         assert one.plain["mustRun"] is not once, one.name
 
@@ -89,7 +92,11 @@ def test_what_carries_files_never_runs_and_is_in_no_network(run: Recording) -> N
         said = one.plain
         assert said["mustRun"] is False and said["networkMode"] == "none", one.name
         (volume,) = said["volumes"]
-        mounting = [other for other in started(run) if volume["volumeName"] in str(other.plain.get("volumes"))]
+        mounting = [
+            other
+            for other in started(run)
+            if volume["volumeName"] in str(other.plain.get("volumes")) and other.provider == one.provider
+        ]
         assert mounting, one.name
         for other in mounting:
             (mount,) = [item for item in other.plain["volumes"] if item["volumeName"] == volume["volumeName"]]
@@ -249,3 +256,131 @@ def test_a_new_release_is_beside_the_old_one_and_everything_else_stays() -> None
     } | {"shop-docker", "shop-docker-gateway", "shop-docker-harbor-example-com-hub-example"}
     assert {name for name in before if "postgres" in name} == {name for name in after if "postgres" in name}
     assert "shop-docker-gateway" in before & after
+
+
+def machine_of(run: Recording, one: Registration) -> str:
+    """The machine whose engine a resource is made on, by its provider."""
+    return run.by_urn(one.provider.rpartition("::")[0]).name.removeprefix("shop-engine-")
+
+
+def test_each_machine_has_an_engine_that_is_reached_by_ssh_with_its_own_key(placed: Recording) -> None:
+    engines = {one.name: one.plain for one in placed.of_type("pulumi:providers:docker")}
+    assert engines.keys() == {
+        f"shop-engine-{name}" for name in ("app-1", "app-2", "data-1", "cache-1", "monitoring-1")
+    }
+    said = engines["shop-engine-app-2"]
+    assert said["host"] == "ssh://groundwork@app-2.example.com"
+    assert HOST_KEY.split()[1] in str(said["sshOpts"]) and "StrictHostKeyChecking=yes" in str(said["sshOpts"])
+
+
+def test_every_machine_runs_its_share_and_nothing_else(placed: Recording) -> None:
+    found = Counter((machine_of(placed, one), label(one, "workload")) for one in started(placed))
+    assert found == {
+        ("app-1", "api-release"): 1,
+        ("app-1", "api"): 1,
+        ("app-2", "api"): 1,
+        ("app-1", "web"): 1,
+        ("app-2", "web"): 1,
+        ("app-1", "worker"): 1,
+        ("app-2", "worker"): 1,
+        # One of each is its switch.
+        ("app-1", "gateway"): 2,
+        ("app-2", "gateway"): 2,
+        ("data-1", "postgres"): 1,
+        ("data-1", "postgres-accounts"): 1,
+        ("data-1", "postgres-retire"): 1,
+        ("cache-1", "redis"): 1,
+        ("cache-1", "redis-accounts"): 1,
+        ("cache-1", "redis-retire"): 1,
+    }
+
+
+def test_what_a_container_uses_is_on_its_own_engine(placed: Recording) -> None:
+    made = {
+        (machine_of(placed, one), one.plain["name"])
+        for one in placed.registrations
+        if one.type.endswith((":Network", ":Volume"))
+    }
+    for one in started(placed):
+        machine, said = machine_of(placed, one), one.plain
+        for network in said.get("networksAdvanced", ()):
+            assert (machine, network["name"]) in made, one.name
+        for volume in said.get("volumes", ()):
+            assert (machine, volume["volumeName"]) in made, one.name
+        assert one.name.startswith(f"shop-docker-{machine}-")
+
+
+def test_images_are_pulled_by_the_engines_that_run_them(placed: Recording) -> None:
+    images = placed.of_type(":RemoteImage")
+    pulled = Counter((machine_of(placed, one), one.plain["name"].partition("@")[0]) for one in images)
+    assert set(pulled.values()) == {1}
+    assert {machine for machine, image in pulled if image.endswith("postgres")} == {"data-1"}
+    assert {machine for machine, image in pulled if image.endswith("example/web")} == {"app-1", "app-2"}
+
+
+def test_the_order_goes_over_all_machines(placed: Recording) -> None:
+    for app in of(placed, "api"):
+        waited = placed.before(app)
+        assert {"shop-docker-data-1-postgres-accounts", "shop-docker-app-1-api-release"} <= waited
+    (retire,) = of(placed, "postgres-retire")
+    assert {switch(placed, "app-1").name, switch(placed, "app-2").name} <= placed.before(retire)
+
+
+def test_one_gateway_after_the_other_is_replaced(placed: Recording) -> None:
+    first, second = sorted(of(placed, "gateway"), key=lambda one: one.name)
+    assert switch(placed, "app-1").name in placed.before(second)
+    assert second.name not in placed.before(first) | placed.before(switch(placed, "app-1"))
+
+
+def test_releases_of_apps_start_on_all_machines_at_once(placed: Recording) -> None:
+    first, second = of(placed, "api")
+    assert first.name not in placed.before(second) and second.name not in placed.before(first)
+
+
+def test_a_door_is_published_at_its_machines_private_address(placed: Recording) -> None:
+    (postgres,) = of(placed, "postgres")
+    (port,) = postgres.plain["ports"]
+    assert (port["ip"], port["internal"]) == ("10.9.0.21", 5432)
+    on_data = [one for one in placed.of_type(":Network") if machine_of(placed, one) == "data-1"]
+    networks = {one.plain["name"]: one.plain for one in on_data}
+    # It answers there, and goes nowhere.
+    closed = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    assert networks["shop-test-postgres-machines"]["options"] == closed
+    away = {
+        str(one.plain.get("options"))
+        for one in placed.of_type(":Network")
+        if one.plain["name"] == "shop-test-worker-machines"
+    }
+    assert away == {"{}"}
+
+
+def test_containers_are_told_with_their_machine(placed: Recording, plain: Recording) -> None:
+    (stack,) = placed.of_type("groundwork:docker:Stack")
+    assert stack.outputs
+    told = stack.outputs["containers"]
+    told = told.value if isinstance(told, Secret) else told
+    assert {(one["machine"], one["workload"]) for one in told} >= {("app-1", "gateway"), ("data-1", "postgres")}
+    (alone,) = plain.of_type("groundwork:docker:Stack")
+    assert alone.outputs and not any("machine" in one for one in alone.outputs["containers"])
+ACME_VALUES = {"entry": {"server_names": ["shop.example.com"], "acme": {"email": "ops@example.net"}}}
+
+
+def test_the_gateway_only_reads_the_certificate_and_what_gets_it_keeps_it() -> None:
+    run = recorded(ACME_VALUES)
+    ways = {
+        label(one, "workload"): (volume["containerPath"], volume.get("readOnly"))
+        for one in started(run)
+        for volume in one.plain["volumes"]
+        if volume["volumeName"] == "shop-test-certificates-data"
+    }
+    assert ways == {"gateway": ("/var/lib/certificates", True), "certificates": ("/var/tmp", None)}
+    assert run.named("shop-docker-certificates-data").options.retainOnDelete
+    assert not run.named("shop-docker-gateway-live").options.retainOnDelete
+
+
+def test_the_client_starts_when_the_gateway_leads_to_it_and_is_found_by_name() -> None:
+    run = recorded(ACME_VALUES)
+    (client,) = of(run, "certificates")
+    assert switch(run).name in run.before(client)
+    networks = {item["name"]: item.get("aliases") for item in client.plain["networksAdvanced"]}
+    assert networks == {"shop-test-certificates": ["certificates"], "shop-test-certificates-egress": None}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,12 @@ from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.gateway import PRIVATE
 from groundwork.images import ImageLock
-from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, SITE, VERSION
+from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, PEER, SITE, VERSION
 from groundwork.plan import plan
 from groundwork.stack_file import read_values
 from groundwork.system import Route, System, load_system
 from groundwork.workload import FILES, Template
+from tests.machines import existing, on_machines
 from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, stack_of, with_secrets
 
 from .conftest import certificate, free_port, in_venv
@@ -48,6 +52,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "named": {"server_names": ["shop.example.com", "www.example.com"]},
     "slow": {"requests_per_second": 0.5, "burst": 1, "max_body_mib": 1},
     "TLS": {"certificate": "", "https_port": 443},
+    "TLS by ACME": {"server_names": ["shop.example.com"], "acme": {"email": "ops@example.net"}},
     "TLS on another port": {
         "certificate": "",
         "server_names": ["shop.example.com"],
@@ -69,9 +74,11 @@ SYSTEM: System = changed(
 )
 
 
-def placed(deployment: Deployment, folder: Path, key: str = "", ports: dict[int, int] | None = None) -> Placed:
+def placed(
+    deployment: Deployment, folder: Path, key: str = "", ports: dict[int, int] | None = None, machine: int = 0
+) -> Placed:
     """The files where the gateway has them, with that folder for the container's root."""
-    gateway = deployment.workload("gateway")
+    (gateway,) = [one for one in deployment.shares[machine].workloads if one.role == "gateway"]
     files = {folder / file.name: file for file in gateway.files}
     routes = folder / SITE / "routes.conf"
     if gateway.reload:
@@ -98,8 +105,19 @@ def moved(text: str, folder: Path, ports: dict[int, int]) -> str:
     )
 
 
-@pytest.fixture(params=[*ENTRIES, *TARGETS])
+MACHINES: dict[str, tuple[int, dict[str, Any]]] = {
+    "the first of three machines": (0, {"entry": {"trusted_proxies": ["10.9.0.0/24"]}}),
+    "a machine without replicas of an app": (2, {"apps": {"api": {"replicas": 2}}}),
+    "the only app machine": (0, {"machines": existing(app=1, data=1, cache=1)}),
+}
+"""On machines, which of them, and what its stack says."""
+
+
+@pytest.fixture(params=[*ENTRIES, *TARGETS, *MACHINES])
 def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Placed:
+    if request.param in MACHINES:
+        machine, values = MACHINES[request.param]
+        return placed(on_machines(SYSTEM, {"app": 3, "data": 1, "cache": 1}, **values), tmp_path, machine=machine)
     entry, key, secrets = dict(ENTRIES.get(request.param, NAMED)), "", {}
     exposure = TARGETS.get(request.param)
     target = {"target": CLUSTER | {"exposure": exposure}} if exposure else {}
@@ -241,6 +259,81 @@ def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
 def test_who_asks_too_often_is_told_so(running: Running) -> None:
     with httpx.Client(verify=False, timeout=20) as client:
         assert 429 in [client.get(f"{running.https}/ws").status_code for _ in range(8)]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """An app that says what it was asked."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Where two gateways listen, the second one's door for the first, and the first one's for the second."""
+
+    first: str
+    door: str
+    closed: str
+
+
+@pytest.fixture(scope="module")
+def pair(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The first has no replica that answers, the second has one; the stranger's address is not the second's."""
+    deployment = on_machines(SYSTEM, {"app": 2, "data": 1, "cache": 1})
+    app = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=app.serve_forever, daemon=True).start()
+    sides = [{port: free_port() for port in (HTTP, ALIVE, VERSION, PEER)} for _ in range(2)]
+    peer = next(one.port for one in deployment.openings["app-2"] if one.sources == ("app-1",))
+    alias = deployment.workload("api").alias
+    with ExitStack() as stack:
+        for machine, ports in enumerate(sides):
+            folder = tmp_path_factory.mktemp(f"app-{machine + 1}")
+            main = placed(deployment, folder, ports=ports, machine=machine).main
+            for file in (folder / "live").glob("*/routes.conf"):
+                # Here both machines are this one, which is known to the second as the first, and to nobody else.
+                text = file.read_text().replace(f"10.9.0.12:{peer}", f"127.0.0.1:{sides[1][PEER]}")
+                if machine == 1:
+                    text = text.replace("10.9.0.11 1;", "127.0.0.1 1;")
+                    text = text.replace(f"server {alias}:{APP} resolve;", f"server 127.0.0.1:{app.server_port};")
+                file.write_text(text)
+            stack.enter_context(nginx(judges, main, ports[ALIVE]))
+        yield Pair(*(f"http://127.0.0.1:{port}" for port in (sides[0][HTTP], sides[1][PEER], sides[0][PEER])))
+    app.shutdown()
+    app.server_close()
+
+
+def test_a_gateway_without_a_replica_answers_through_another_one(pair: Pair) -> None:
+    answer = httpx.get(f"{pair.first}/api/x?y=1", headers={"host": "shop.example.com"}, timeout=20)
+    assert answer.status_code == 200
+    seen = answer.json()
+    assert seen["path"] == "/api/x?y=1" and seen["host"] == "shop.example.com"
+
+
+def test_what_the_first_gateway_knows_of_the_client_reaches_the_app(pair: Pair) -> None:
+    claimed = {"x-forwarded-for": "192.0.2.1", "x-request-id": "mine", "x-forwarded-proto": "https"}
+    answer = httpx.get(f"{pair.first}/api/", headers=claimed, timeout=20)
+    seen = answer.json()
+    assert (seen["x-forwarded-for"], seen["x-real-ip"], seen["x-forwarded-proto"]) == ("127.0.0.1", "127.0.0.1", "http")
+    assert seen["x-request-id"] == answer.headers["x-request-id"] != "mine"
+
+
+def test_headers_of_two_gateways_come_once(pair: Pair) -> None:
+    answer = httpx.get(f"{pair.first}/api/", timeout=20)
+    for name in ("x-request-id", "x-frame-options", "x-content-type-options"):
+        assert len(answer.headers.get_list(name)) == 1, name
+
+
+def test_only_another_gateway_comes_in_at_its_door(pair: Pair) -> None:
+    assert httpx.get(f"{pair.door}/api/").status_code == 200
+    assert httpx.get(f"{pair.closed}/api/").status_code == 403
 
 
 def test_a_system_without_routes_is_a_gateway_all_the_same(judges: Path, tmp_path: Path) -> None:

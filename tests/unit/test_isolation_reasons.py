@@ -68,7 +68,7 @@ def test_a_network_with_a_member_too_many_is_no_excuse(deployment: Deployment) -
         replace(network, members=network.members | {"web"}) if network.name == "mysql" else network
         for network in deployment.networks
     )
-    wrong = replace(deployment, networks=networks)
+    wrong = replace(deployment, shares=(replace(deployment.shares[0], networks=networks),))
     assert reason(wrong, "web", inside("mysql", "mysql", 3306)) is None
 
 
