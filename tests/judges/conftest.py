@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ HERE = ROOT / "tests" / "judges"
 MADE = ROOT / ".groundwork" / "judges"
 GATEWAY_API, GATEWAY_API_SUM = "v1.4.1", "h1:NPxFutNkKNa8UfLd2CMlEuhIPMQgDQ6DXNKG9sHbJU8="
 NO_REGISTRY = re.compile("NewConnectionError|Failed to establish|NameResolutionError|ConnectTimeout|ProxyError")
+NO_NPM = re.compile("ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ECONNRESET")
 UNREACHABLE = 75
 
 
@@ -103,6 +105,46 @@ def checkov() -> Path:
             assert done.returncode == 0, done.stderr
             mark.write_text(wanted)
     return folder / "bin" / "checkov"
+
+
+Simulation = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def decided() -> Callable[[Sequence[Simulation]], list[str]]:
+    """What IAM's rules make of requests, by @cloud-copilot/iam-simulate from npm: `Allowed`, `ImplicitlyDenied` (nobody
+    allows it) or `ExplicitlyDenied`. Its licence is the AGPL: it runs here as a program of its own, and ships nowhere.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not (node and npm) and not os.environ.get("CI"):
+        pytest.skip("NOT JUDGED: policies need node and npm")
+    assert node and npm, "policies are judged by a program for node, and there is no node or npm"
+    folder = MADE / "iam"
+    wanted = (HERE / "iam" / "package-lock.json").read_text()
+    mark = folder / "pins"
+    with alone("iam"):
+        if not mark.exists() or mark.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / "iam" / name, folder)
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+            if done.returncode and NO_NPM.search(done.stderr) and not os.environ.get("CI"):
+                pytest.skip(f"NOT JUDGED: npm's registry can't be reached from here. {done.stderr[-300:]}")
+            assert done.returncode == 0, done.stderr
+            mark.write_text(wanted)
+
+    def decide(simulations: Sequence[Simulation]) -> list[str]:
+        command = [node, str(HERE / "iam" / "simulate.mjs"), str(folder)]
+        text = json.dumps(simulations)
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        answers: list[str] = json.loads(done.stdout)
+        assert [answer for answer in answers if not isinstance(answer, str)] == []
+        return answers
+
+    return decide
 
 
 def in_venv(name: str) -> str:
