@@ -21,7 +21,9 @@ try:
     system = load_system(ROOT, configuration.settings.system or project)
     lock = read_lock(ROOT, missing="mark", local=False) if simulated else read_lock(ROOT, missing="refuse")
     deployment = plan(system, configuration, lock, project=project, stack=stack)
-    arguments = EnvironmentArgs(settings=configuration.settings, deployment=deployment, simulated=simulated)
+    arguments = EnvironmentArgs(
+        settings=configuration.settings, deployment=deployment, fingerprints=configuration.secrets, simulated=simulated
+    )
     environment = Environment(system.name, arguments)
 except FaultsError as error:
     raise pulumi.RunError(str(error)) from None
@@ -33,4 +35,6 @@ pulumi.export("images", {workload.name: workload.image.digest for workload in de
 pulumi.export("references", {workload.name: workload.image.reference for workload in deployment.workloads})
 pulumi.export("releases", {workload.name: workload.release for workload in deployment.workloads})
 pulumi.export("containers", environment.containers)
+pulumi.export("machines", environment.machines)
+pulumi.export("backups", environment.backups)
 pulumi.export("credentials", environment.credentials)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -17,13 +19,17 @@ from groundwork.targets import KubernetesTarget
 
 from .credentials import Credentials, CredentialsArgs
 
+if TYPE_CHECKING:
+    from .infrastructure import Infrastructure
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentArgs:
-    """`simulated` runs need no kubeconfig."""
+    """`simulated` runs need no kubeconfig; `fingerprints` are those of the stack's configured secrets."""
 
     settings: Settings
     deployment: Deployment
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
 
 
@@ -34,6 +40,10 @@ class Environment(pulumi.ComponentResource):
     """Those of a Docker engine; a cluster names its pods itself, so there it is what makes them."""
     credentials: pulumi.Output[dict[str, str]]
     """Generated secrets by `owner.name`, for the people who operate the stack; secret."""
+    machines: pulumi.Input[dict[str, dict[str, Any]]]
+    """Role, private address, host and ssh options of each machine."""
+    backups: pulumi.Input[dict[str, Any]]
+    """Where backups go, and who may read them back."""
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         target, deployment = args.settings.target, args.deployment
@@ -46,11 +56,12 @@ class Environment(pulumi.ComponentResource):
             CredentialsArgs(secrets=deployment.secrets),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        infrastructure = self._stand(name, args)
         if isinstance(target, KubernetesTarget):
             self._run_on_cluster(name, args, target, credentials)
             self.containers = pulumi.Output.from_input(makers_of(deployment))
         else:
-            self.containers = self._run_on_docker(name, args, credentials)
+            self.containers = self._run_on_docker(name, args, credentials, infrastructure)
         self.credentials = pulumi.Output.secret(
             pulumi.Output.all(
                 **{
@@ -60,15 +71,31 @@ class Environment(pulumi.ComponentResource):
                 }
             )
         )
+        self.machines = infrastructure.machines if infrastructure else {}
+        self.backups = infrastructure.backups if infrastructure else {}
         self.register_outputs({"containers": self.containers, "credentials": self.credentials})
+
+    def _stand(self, name: str, args: EnvironmentArgs) -> Infrastructure | None:
+        """What the stack stands on, where that is more than one engine or cluster that exists."""
+        settings = args.settings
+        if not (settings.stack_machines or settings.backups or settings.previews):
+            return None
+        from .infrastructure import Infrastructure, InfrastructureArgs
+
+        return Infrastructure(
+            f"{name}-infrastructure",
+            InfrastructureArgs(settings=settings, deployment=args.deployment, fingerprints=args.fingerprints),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     # Each target's SDK takes a while to import, and a stack has one target.
 
     def _run_on_docker(
-        self, name: str, args: EnvironmentArgs, credentials: Credentials
+        self, name: str, args: EnvironmentArgs, credentials: Credentials, infrastructure: Infrastructure | None
     ) -> pulumi.Output[list[dict[str, str]]]:
         import pulumi_docker as docker
 
+        from .docker_engine import Access
         from .docker_stack import DockerStack, DockerStackArgs
 
         registry = args.settings.registry
@@ -81,13 +108,21 @@ class Environment(pulumi.ComponentResource):
                     password=pulumi.Config(NAMESPACE).require_secret(f"{SECRET_PREFIX}registry_password"),
                 )
             ]
-        engine = docker.Provider(
-            f"{name}-engine", registry_auth=login or None, opts=pulumi.ResourceOptions(parent=self)
-        )
+        below = pulumi.ResourceOptions(parent=self)
+        engines: dict[str, Access] = {}
+        if infrastructure and infrastructure.hosts:
+            for machine, host in infrastructure.hosts.items():
+                options = infrastructure.ssh_options[machine]
+                provider = docker.Provider(
+                    f"{name}-engine-{machine}", host=host, ssh_opts=options, registry_auth=login or None, opts=below
+                )
+                engines[machine] = Access(provider=provider, ssh_options=options)
+        else:
+            below.providers = [docker.Provider(f"{name}-engine", registry_auth=login or None, opts=below)]
         stack = DockerStack(
             f"{name}-docker",
-            DockerStackArgs(deployment=args.deployment, credentials=credentials),
-            opts=pulumi.ResourceOptions(parent=self, providers=[engine]),
+            DockerStackArgs(deployment=args.deployment, credentials=credentials, engines=engines),
+            opts=below,
         )
         return stack.containers
 

@@ -12,6 +12,7 @@ from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.kubernetes import Manifest, manifests
+from groundwork.machines import NoMachines
 from groundwork.plan import plan
 from groundwork.settings import Settings
 from groundwork.stack_file import Configuration, read_values
@@ -57,8 +58,15 @@ class Stack:
 
 
 def stack_at(path: Path) -> Stack:
-    """What a stack file says, with made-up secrets."""
+    """What a stack file says, with made-up secrets, but for what a cluster can't have: machines, and what stands
+    around them."""
     configuration = read_values(with_secrets(path)[0], path.name)
+    found = configuration.settings
+    entry = found.entry.model_copy(update={"acme": None})
+    around: dict[str, Any] = {"machines": NoMachines(), "aws": None, "edge": None, "backups": None, "previews": None}
+    if found.stack_machines:
+        around["target"] = ENGINE
+    configuration = replace(configuration, settings=found.model_copy(update={**around, "entry": entry}))
     project = project_of(path)
     system = load_system(ROOT, configuration.settings.system or project)
     return Stack(project=project, name=stack_of(path), system=system, configuration=configuration)

@@ -128,14 +128,51 @@ class Echo(mocks.Mocks):
     """Outputs are the inputs, and what only the provider knows."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        computed: dict[str, dict[str, Any]] = {
-            "random:index/randomPassword:RandomPassword": {"result": f"password-of-{args.name}", "bcryptHash": "x"},
-            "docker:index/remoteImage:RemoteImage": {"repoDigest": args.inputs.get("name"), "imageId": "sha256:0"},
-        }
-        return f"{args.name}-id", {**args.inputs, **computed.get(args.typ, {})}
+        package, _, module = args.typ.partition(":")
+        arn = {"arn": f"arn:aws:{module.partition('/')[0]}:::{args.name}"} if package == "aws" else {}
+        return f"{args.name}-id", {**args.inputs, **arn, **computed(args.typ, args.name, args.inputs)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == "aws:ec2/getAmi:getAmi":
+            return {**args.args, "id": f"ami-of-{args.args['owners'][0]}"}, []
+        if args.token == "aws:route53/getZone:getZone":
+            return {"zoneId": f"Z-{args.args['name']}", "name": args.args["name"]}, []
         raise AssertionError(f"{args.token}: the program asks nobody anything")
+
+
+def computed(type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What only the provider knows, made up: whatever stands in another resource's inputs because of it is found."""
+    of_iam = "arn:aws:iam::123456789012"
+    known: dict[str, dict[str, Any]] = {
+        "random:index/randomPassword:RandomPassword": {"result": f"password-of-{name}", "bcryptHash": "x"},
+        "docker:index/remoteImage:RemoteImage": {"repoDigest": inputs.get("name"), "imageId": "sha256:0"},
+        "aws:kms/key:Key": {"arn": f"arn:aws:kms:a-region-1:123456789012:key/{name}", "keyId": f"{name}-key-id"},
+        "aws:iam/role:Role": {"arn": f"{of_iam}:role/{inputs.get('name', name)}"},
+        "aws:ec2/eip:Eip": {"publicIp": f"address-of-{name}", "allocationId": f"allocation-of-{name}"},
+        "tls:index/privateKey:PrivateKey": {
+            "privateKeyOpenssh": f"private-{name}\n",
+            "publicKeyOpenssh": f"ssh-ed25519 public-{name}\n",
+        },
+        "aws:acm/certificate:Certificate": {"domainValidationOptions": proofs(inputs)},
+        "aws:lb/loadBalancer:LoadBalancer": {"dnsName": f"{name}.elb.amazonaws.com", "zoneId": "ZBALANCER"},
+        "aws:route53/record:Record": {"fqdn": inputs.get("name")},
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": {"arn": f"{of_iam}:oidc-provider/{name}"},
+    }
+    return known.get(type_, {})
+
+
+def proofs(certificate: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What an authority asks for before it believes that somebody has the names of a certificate."""
+    names = [certificate.get("domainName", ""), *certificate.get("subjectAlternativeNames", ())]
+    return [
+        {
+            "domainName": name,
+            "resourceRecordName": f"_proof.{name}.",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": f"_{name}.acm-validations.aws.",
+        }
+        for name in names
+    ]
 
 
 def read(value: Any) -> Any:

@@ -11,8 +11,12 @@ from components.environment import Environment, EnvironmentArgs
 from groundwork.images import ImageLock
 from groundwork.plan import plan
 from groundwork.system import System
+from tests.machines import FOUR_ROLES, existing
 from tests.recorder import Recording, record
 from tests.sample import API, CERTIFICATE, MARK, SHOP, WEB, changed, configured
+
+from .fleets import on_aws
+from .networks import recorded_network, stack_on_aws
 
 TLS_KEY, REGISTRY_PASSWORD, SMTP = "tls-key-in-pem", "registry-password", "smtp-password"
 FULL_SYSTEM = changed(
@@ -39,6 +43,13 @@ FULL_VALUES = {
     "secret_tls_key": TLS_KEY,
     "secret_registry_password": REGISTRY_PASSWORD,
     "secret_smtp": SMTP,
+}
+
+CLOUD = {
+    "edge": {"hosted_zone": "example.com"},
+    "entry": {"server_names": ["shop.example.com"]},
+    "backups": {"kind": "aws", "replica_region": "ap-southeast-2"},
+    "previews": {"repository": "team/shop", "state_bucket": "team-pulumi-state"},
 }
 
 
@@ -68,15 +79,50 @@ def cluster() -> Recording:
     return recorded(FULL_VALUES | {"target": target}, FULL_SYSTEM)
 
 
-@pytest.fixture(scope="session", params=["plain", "full", "cluster"])
-def any_run(request: pytest.FixtureRequest) -> Recording:
-    """Each of all: for what holds on both targets."""
+@pytest.fixture(scope="session")
+def network() -> Recording:
+    """A network of AWS with all that it can have."""
+    return recorded_network(network={"nat": "one_per_zone", "endpoints": ["ssm", "ecr", "logs"]})
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Recording:
+    """Machines of AWS in four roles."""
+    return on_aws()
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Recording:
+    """A whole stack on AWS: four roles in two zones behind a load balancer, backup buckets, and pull requests."""
+    return recorded(stack_on_aws(**CLOUD))
+
+
+RUNS = ("plain", "full", "cluster", "network", "fleet", "cloud")
+
+
+@pytest.fixture(scope="session", params=RUNS)
+def every_run(request: pytest.FixtureRequest) -> Recording:
+    """Whole stacks and parts of them: for what holds for each component."""
     found: Recording = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="session", params=["plain", "full"])
+@pytest.fixture(scope="session")
+def placed() -> Recording:
+    """The same as `full` on machines of four roles, two of them for apps."""
+    values = {key: value for key, value in FULL_VALUES.items() if key != "target"}
+    return recorded(values | {"machines": existing(**FOUR_ROLES)}, FULL_SYSTEM)
+
+
+@pytest.fixture(scope="session", params=["plain", "full", "placed", "cluster"])
+def any_run(request: pytest.FixtureRequest) -> Recording:
+    """Each of all: for what holds on both targets, and on machines."""
+    found: Recording = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session", params=["plain", "full", "placed"])
 def run(request: pytest.FixtureRequest) -> Recording:
-    """Each of both on a Docker engine."""
+    """Each on a Docker engine, or on several."""
     found: Recording = request.getfixturevalue(request.param)
     return found

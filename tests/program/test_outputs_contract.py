@@ -15,11 +15,17 @@ PROMISED: list[tuple[str, str, str, str]] = re.findall(
     r"^\| `(\w+)` \| ([\w ]+) \| (yes|no) \| .* \| `(.+)` \|$", (ROOT / "docs/outputs.md").read_text(), re.MULTILINE
 )
 TYPES: dict[str, type] = {"text": str, "true or false": bool, "map": dict, "list": list}
+HOST = {
+    "address": "server.example.com",
+    "private_address": "10.0.0.5",
+    "host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDp1bnQgZ3JvdW5kd29yayBrZXkgZm9yIGRvY3MgMTIzNDU2",
+}
 
 
 @pytest.fixture(scope="module")
 def outputs() -> dict[str, Any]:
-    config = {"groundwork:system": "housing"}
+    machines = {"kind": "existing", "roles": {"all": {"memory_mib": 8192, "hosts": [HOST]}}}
+    config = {"groundwork:system": "housing", "groundwork:machines": machines, "groundwork:backups": {"kind": "local"}}
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PULUMI_CONFIG", json.dumps(engine_form(config)))
         environment.setenv("GROUNDWORK_PROVIDERS", "simulated")
@@ -40,6 +46,6 @@ def test_an_output_is_what_the_page_says(
     assert [type(found), type(shown)] == [TYPES[kind]] * 2
     if kind == "map":
         assert shown.keys() <= found.keys()
-        assert {type(value) for value in found.values()} == {str}
+        assert {type(value) for value in found.values()} == {type(value) for value in shown.values()}
     if kind == "list":
         assert {frozenset(entry) for entry in found} == {frozenset(shown[0])}
