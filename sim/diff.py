@@ -65,7 +65,8 @@ def changes(row: ResourceType, state: Properties, inputs: Properties) -> list[Ch
         at = _At(name, name)
         old_value, new_value = (_tidy(plain(values.get(name))) for values in (state, new))
         for path, kind in _compare(row, old_value, new_value, at):
-            found.append(Change(path.path, path.schema, kind, _replaces(row, path.schema)))
+            replaces = _replaces(row, path.schema) or (kind != UPDATE and path.schema in row.replace_on_presence)
+            found.append(Change(path.path, path.schema, kind, replaces))
     return found
 
 

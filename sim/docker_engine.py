@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from threading import Lock
@@ -18,29 +19,38 @@ SIMULATED_SUBNET = "192.0.2.0/24"
 
 @dataclass
 class DockerEngine(World):
-    """The containers and networks known to be live, by (type token, id)."""
+    """The containers and networks known to be live, by (engine, type token, id). Each provider with a `host` of its own
+    is of another engine."""
 
-    _live: dict[tuple[str, str], Properties] = field(default_factory=dict)
+    _hosts: dict[str, str] = field(default_factory=dict)
+    _live: dict[tuple[str, str, str], Properties] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def configure(self, connection: str, settings: Mapping[str, str]) -> None:
+        self._hosts[connection] = settings.get("docker:config:host", "")
 
     def admit(self, subject: Subject, values: Properties) -> None:
         """Messages are like the real engine's."""
         if subject.token not in (CONTAINER, NETWORK):
             return
+        key = self._key(subject)
         with self._lock:
-            for (token, other), live in self._live.items():
-                if token == subject.token:
+            for (host, token, other), live in self._live.items():
+                if (host, token) == key[:2]:
                     _refuse_conflict(token, other, live, values)
-            self._live[subject.token, subject.identity] = values
+            self._live[key] = values
 
     def note(self, subject: Subject, values: Properties) -> None:
         if subject.token in (CONTAINER, NETWORK):
             with self._lock:
-                self._live[subject.token, subject.identity] = values
+                self._live[self._key(subject)] = values
 
     def forget(self, subject: Subject) -> None:
         with self._lock:
-            self._live.pop((subject.token, subject.identity), None)
+            self._live.pop(self._key(subject), None)
+
+    def _key(self, subject: Subject) -> tuple[str, str, str]:
+        return self._hosts.get(subject.connection, ""), subject.token, subject.identity
 
     def failed_wait(self, subject: Subject, values: Properties) -> str | None:
         """An image may have a health check of its own, which the simulation can't see: it asks for an explicit one."""

@@ -13,7 +13,8 @@ from typing import Any, get_args
 from pulumi import _types as sdk  # the only place where the SDK keeps the names it puts on the wire
 
 from sim.types import ResourceType
-from sim.values import SIGNATURE, Json, Properties, at, join, secret
+from sim.types.row import Autoname
+from sim.values import SIGNATURE, Json, Properties, at, join, plain, secret
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,17 @@ class Fault:
     reason: str
 
 
-def faults(row: ResourceType, given: Properties) -> Iterator[Fault]:
-    """Unknown and missing properties at every depth, and those that are not simulated."""
+def faults(row: ResourceType, given: Properties, name: str) -> Iterator[Fault]:
+    """Unknown and missing properties at every depth, those that are not simulated, and a name that gets too long."""
     yield from _object_faults(row.args, given, "")
+    if row.autoname and _lacks_name(row.autoname, given):
+        longest = row.autoname.longest - len(row.autoname.prefix) - len("-1234567")
+        if len(name) > longest:
+            yield Fault(
+                row.autoname.property,
+                f"{name} and seven digits are too long for {row.autoname.property}, which has at most "
+                f"{row.autoname.longest} characters; give one, or shorten the resource's name to {longest}",
+            )
     for name in sorted(row.refused & given.keys()):
         yield Fault(name, f"{name} is not simulated; see sim/types/")
     for path in sorted(row.needed):
@@ -90,13 +99,33 @@ def _nested_faults(args: type, value: Json, path: str) -> Iterator[Fault]:
 def complete(row: ResourceType, given: Properties, old: Properties, name: str, seed: bytes) -> Properties:
     """The inputs as the bridge keeps them: `__defaults` names what was filled in."""
     filled = row.normalize(with_defaults(row, given, empty=False))
-    if row.autonamed and not filled.get("name"):
-        old_defaults = old.get("__defaults")
-        kept = old.get("name") if isinstance(old_defaults, list) and "name" in old_defaults else None
-        filled["name"] = kept or f"{name}-{(seed.hex() or secrets.token_hex(4))[:7]}"
+    if row.autoname and _lacks_name(row.autoname, filled):
+        filled[row.autoname.property] = _autoname(row.autoname, old, name, seed)
     filled |= {name: secret(filled[name]) for name in row.secret if filled.get(name) is not None}
     filled["__defaults"] = [*sorted(name for name in filled if given.get(name) is None)]
     return filled
+
+
+def named(row: ResourceType, inputs: Properties) -> Properties:
+    """The inputs, with the name that comes of a prefix only when the resource is made."""
+    autoname = row.autoname
+    if autoname is None or inputs.get(autoname.property):
+        return inputs
+    return inputs | {autoname.property: f"{plain(inputs.get(f'{autoname.property}Prefix'))}{secrets.token_hex(13)}"}
+
+
+def _lacks_name(autoname: Autoname, given: Properties) -> bool:
+    """With a prefix AWS makes the name."""
+    return not given.get(autoname.property) and not given.get(f"{autoname.property}Prefix")
+
+
+def _autoname(autoname: Autoname, old: Properties, name: str, seed: bytes) -> Json:
+    """The name that a resource has already, or a new one."""
+    defaults = old.get("__defaults")
+    if isinstance(defaults, list) and autoname.property in defaults and old.get(autoname.property):
+        return old[autoname.property]
+    made = f"{autoname.prefix}{name}-{(seed.hex() or secrets.token_hex(4))[:7]}"
+    return made.lower() if autoname.lowered else made
 
 
 def with_defaults(row: ResourceType, given: Properties, *, empty: bool) -> Properties:

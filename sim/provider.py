@@ -13,8 +13,8 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from sim.diff import changes
 from sim.faults import Faults
-from sim.inputs import complete, faults, with_defaults
-from sim.types import TYPES, ResourceType
+from sim.inputs import complete, faults, named, property_names, with_defaults
+from sim.types import FUNCTIONS, TYPES, ResourceType
 from sim.values import UNKNOWN, Properties, read, secret, write
 from sim.world import Refusal, Subject, World
 
@@ -26,7 +26,7 @@ About: TypeAlias = (
 
 
 class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """Answers for one package (`docker`, `kubernetes`, `random`) and creates nothing.
+    """Answers for one package (`aws`, `docker`, …) and creates nothing.
 
     `version` is what GetPluginInfo tells the engine; `faults` are shared by all packages of a process.
     """
@@ -76,7 +76,18 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Invoke(self, request: provider_pb2.InvokeRequest, context: Context) -> provider_pb2.InvokeResponse:
-        _abort(context, grpc.StatusCode.UNIMPLEMENTED, f"{request.tok}: functions are not simulated")
+        function = FUNCTIONS.get(request.tok)
+        if function is None:
+            _abort(
+                context,
+                grpc.StatusCode.UNIMPLEMENTED,
+                f"the function {request.tok} is not simulated; add it to the table in sim/types/",
+            )
+        with _refusing(context):
+            answer = function(self._world.surroundings(context.peer()), read(request.args))
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(write(answer))  # a reserved word of Python
+        return response
 
     def Check(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         token, name = _token_and_name(request.urn)
@@ -86,12 +97,12 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CheckResponse(
                 inputs=request.news, failures=[provider_pb2.CheckFailure(reason=reason)]
             )
-        given = read(request.news)
+        given = self._world.given(context.peer(), read(request.news), property_names(row.args))
         return provider_pb2.CheckResponse(
             inputs=write(complete(row, given, read(request.olds), name, request.randomSeed)),
             failures=[
                 provider_pb2.CheckFailure(property=fault.path, reason=fault.reason)
-                for fault in faults(row, given)
+                for fault in faults(row, given, name)
             ],
         )
 
@@ -100,7 +111,7 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         row = _row(token, context)
         state, inputs = read(request.olds), read(request.news)
         self._world.note(_subject(request, context), state)
-        found = changes(row, state, inputs)
+        found = changes(row, state, self._world.surroundings(context.peer()) | inputs)
         replaces = sorted({change.top for change in found if change.replaces})
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
@@ -119,8 +130,9 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=write(_preview(row, inputs, {})))
         with _refusing(context):
             not_ready = self._faults.strike("create", token, name)
-            identity = row.identify(inputs)
-            outputs = _state(row, inputs, row.compute(identity, with_defaults(row, inputs, empty=True)))
+            around = self._world.surroundings(context.peer()) | named(row, with_defaults(row, inputs, empty=True))
+            identity = row.identify(around)
+            outputs = _state(row, inputs, row.compute(identity, around))
             subject = Subject(context.peer(), token, identity)
             self._world.admit(subject, outputs)
         reason = not_ready or self._world.failed_wait(subject, inputs)
@@ -136,7 +148,8 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
         with _refusing(context):
             self._world.change(subject, state, inputs)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=write(_preview(row, inputs, state)))
+            known = {name: value for name, value in state.items() if name not in row.moved_by_updates}
+            return provider_pb2.UpdateResponse(properties=write(_preview(row, inputs, known)))
         with _refusing(context):
             not_ready = self._faults.strike("update", token, name)
         outputs = _state(row, inputs, state)
@@ -147,9 +160,11 @@ class SimulatedProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> Empty:
         token, name = _token_and_name(request.urn)
+        subject = _subject(request, context)
         with _refusing(context):
+            self._world.leave(subject, read(request.properties))
             self._faults.strike("delete", token, name)
-        self._world.forget(_subject(request, context))
+        self._world.forget(subject)
         return Empty()
 
     def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
@@ -184,6 +199,7 @@ def _state(row: ResourceType, inputs: Properties, computed: Properties) -> Prope
     given.pop("__defaults", None)
     names = row.computed | (row.computed_inputs - given.keys())
     outputs = given | {name: computed[name] for name in names if name in computed}
+    outputs |= {name: given.get(source, {}) for name, source in row.mirrors.items()}
     return outputs | {name: secret(outputs[name]) for name in row.secret if name in outputs}
 
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sim.aws_account import Account
 from sim.cluster import Cluster
 from sim.docker_engine import DockerEngine
 from sim.faults import Faults
@@ -28,7 +29,7 @@ def serve(faults: str | None = None) -> Iterator[str]:
     GROUNDWORK_SIM_FAULTS. Raises ValueError when that text cannot be read.
     """
     ordered = Faults.parse(os.environ.get("GROUNDWORK_SIM_FAULTS", "") if faults is None else faults)
-    worlds = {"docker": DockerEngine(), "kubernetes": Cluster()}
+    worlds = {"aws": Account(), "docker": DockerEngine(), "kubernetes": Cluster()}
     with ExitStack() as stack:
         ports = {}
         for package in PACKAGES:

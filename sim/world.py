@@ -6,7 +6,7 @@ question about it (Diff, Read), until it is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sim.values import Properties
@@ -31,6 +31,14 @@ class World:
     def configure(self, connection: str, settings: Mapping[str, str]) -> None:
         """What the provider of this connection is told; the keys are `package:config:name`."""
 
+    def surroundings(self, connection: str) -> Properties:
+        """What the provider itself gives to all that it makes, such as a region."""
+        return {}
+
+    def given(self, connection: str, inputs: Properties, taken: Collection[str]) -> Properties:
+        """Inputs, and what the provider's settings add to them; `taken` names what the resource's type takes."""
+        return inputs
+
     def moved(self, old: Properties, new: Properties) -> list[str]:
         """Which changes of a provider's own inputs make another world of it, so that all it made is replaced."""
         return []
@@ -43,6 +51,9 @@ class World:
 
     def note(self, subject: Subject, values: Properties) -> None:
         """A resource that is live, and how it is."""
+
+    def leave(self, subject: Subject, values: Properties) -> None:
+        """Say whether a resource could be deleted."""
 
     def forget(self, subject: Subject) -> None:
         """A resource that is gone."""

@@ -29,9 +29,9 @@ class Diffed:
 class ProviderClient:
     stub: provider_pb2_grpc.ResourceProviderStub
 
-    def configure(self, **settings: str) -> None:
+    def configure(self, package: str = "kubernetes", **settings: str) -> None:
         """Tell the provider of this connection its settings."""
-        variables = {f"kubernetes:config:{name}": value for name, value in settings.items()}
+        variables = {f"{package}:config:{name}": value for name, value in settings.items()}
         self.stub.Configure(provider_pb2.ConfigureRequest(variables=variables, acceptSecrets=True))
 
     def diff_config(self, old: Properties, new: Properties) -> list[str]:
@@ -97,8 +97,14 @@ class ProviderClient:
         )
         return read(answer.properties)
 
-    def delete(self, token: str, identity: str, name: str = "thing") -> None:
-        self.stub.Delete(provider_pb2.DeleteRequest(id=identity, urn=urn(token, name)))
+    def delete(self, token: str, identity: str, name: str = "thing", *, state: Properties | None = None) -> None:
+        self.stub.Delete(
+            provider_pb2.DeleteRequest(id=identity, urn=urn(token, name), properties=write(state or {}))
+        )
+
+    def invoke(self, token: str, arguments: Properties) -> Properties:
+        answer = self.stub.Invoke(provider_pb2.InvokeRequest(tok=token, args=write(arguments)))
+        return read(getattr(answer, "return"))  # a reserved word of Python
 
 
 def urn(token: str, name: str) -> str:

@@ -5,13 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from sim.types import docker, kubernetes, random
+from sim.types import aws, command, docker, kubernetes, random, tls
 from sim.types.row import ResourceType
+from sim.values import Properties
 
-TYPES: Mapping[str, ResourceType] = {**docker.TYPES, **kubernetes.TYPES, **random.TYPES}
+TYPES: Mapping[str, ResourceType] = {
+    **aws.TYPES,
+    **command.TYPES,
+    **docker.TYPES,
+    **kubernetes.TYPES,
+    **random.TYPES,
+    **tls.TYPES,
+}
+
+FUNCTIONS: Mapping[str, Callable[[Properties, Properties], Properties]] = aws.FUNCTIONS
 
 PACKAGES = tuple(sorted({token.split(":")[0] for token in TYPES}))
 
-__all__ = ["PACKAGES", "TYPES", "ResourceType"]
+__all__ = ["FUNCTIONS", "PACKAGES", "TYPES", "ResourceType"]

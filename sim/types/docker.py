@@ -15,10 +15,10 @@ from collections.abc import Mapping
 import pulumi_docker
 
 from sim import outputs
-from sim.types.row import ResourceType, always, when_its_name_is_chosen, words
+from sim.types.row import NAMED, ResourceType, always, when_its_name_is_chosen, words
 
 CONTAINER = ResourceType(
-    args=pulumi_docker.ContainerArgs,
+    sdk=lambda: pulumi_docker.ContainerArgs,
     replace_on=words("""
         capabilities cgroupParent cgroupnsMode command cpus deviceRequests devices dns dnsOpts dnsSearches
         domainname entrypoints envs gpus groupAdds hostname hosts image ipcMode labels logDriver logOpts
@@ -72,13 +72,13 @@ CONTAINER = ResourceType(
         "wait": False,
         "waitTimeout": 60,
     },
-    autonamed=True,
+    autoname=NAMED,
     deletes_first=always,
     compute=outputs.container,
 )
 
 NETWORK = ResourceType(
-    args=pulumi_docker.NetworkArgs,
+    sdk=lambda: pulumi_docker.NetworkArgs,
     replace_on=words(
         "attachable driver ingress internal ipamConfigs ipamDriver ipamOptions ipv6 labels name options"
     ),
@@ -86,25 +86,25 @@ NETWORK = ResourceType(
     computed=words("scope"),
     sets=words("ipamConfigs labels"),
     defaults={"ipamDriver": "default"},
-    autonamed=True,
+    autoname=NAMED,
     deletes_first=when_its_name_is_chosen,
     compute=outputs.network,
 )
 
 VOLUME = ResourceType(
-    args=pulumi_docker.VolumeArgs,
+    sdk=lambda: pulumi_docker.VolumeArgs,
     replace_on=words("driver driverOpts labels name"),
     computed_inputs=words("driver"),
     computed=words("mountpoint"),
     sets=words("labels"),
     refused=words("cluster"),
-    autonamed=True,
+    autoname=NAMED,
     deletes_first=when_its_name_is_chosen,
     compute=outputs.volume,
 )
 
 REMOTE_IMAGE = ResourceType(
-    args=pulumi_docker.RemoteImageArgs,
+    sdk=lambda: pulumi_docker.RemoteImageArgs,
     replace_on=words("name platform pullTriggers triggers"),
     computed=words("imageId repoDigest"),
     sets=words("pullTriggers"),

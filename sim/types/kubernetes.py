@@ -78,7 +78,7 @@ def kind(
 ) -> ResourceType:
     defaults: dict[str, Json] = {"metadata.namespace": "default"} if namespaced else {}
     return ResourceType(
-        args=args,
+        sdk=lambda: args,
         replace_on=IDENTITY | frozenset(replace_on),
         secret=secret,
         normalize=normalize,

@@ -14,7 +14,7 @@ from sim import outputs
 from sim.types.row import ResourceType, words
 
 RANDOM_PASSWORD = ResourceType(
-    args=pulumi_random.RandomPasswordArgs,
+    sdk=lambda: pulumi_random.RandomPasswordArgs,
     # The real provider lets two changes pass: keepers that are all null, overrideSpecial from "" to none.
     replace_on=words("""
         keepers length lower minLower minNumeric minSpecial minUpper number numeric overrideSpecial special

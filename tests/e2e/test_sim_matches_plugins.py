@@ -210,7 +210,7 @@ def test_schema_flags_of_docker(pair: tuple[str, ProviderClient, ProviderClient]
             token
         )
         filled_in = set(schema[token]["required"]) & inputs.keys() - required_names(row.args)
-        assert row.computed_inputs | ({"name"} if row.autonamed else set()) == filled_in, token
+        assert row.computed_inputs | ({row.autoname.property} if row.autoname else set()) == filled_in, token
 
 
 def test_checked_inputs(pair: tuple[str, ProviderClient, ProviderClient]) -> None:
@@ -220,7 +220,7 @@ def test_checked_inputs(pair: tuple[str, ProviderClient, ProviderClient]) -> Non
             expected, failures = real.check(token, given)
             assert not failures
             actual, _ = simulated.check(token, given)
-            if TYPES[token].autonamed and "name" not in given:
+            if TYPES[token].autoname and "name" not in given:
                 assert all(
                     re.fullmatch("thing-[0-9a-f]{7}", str(it.pop("name"))) for it in (expected, actual)
                 )
@@ -264,7 +264,7 @@ def test_every_input_given_and_taken_away(pair: tuple[str, ProviderClient, Provi
     for token in of_package(package):
         described = schema["resources"][token]["inputProperties"]
         least = {name: _sample(schema, described[name], name) for name in required_names(TYPES[token].args)}
-        if TYPES[token].autonamed:
+        if TYPES[token].autoname:
             least["name"] = "thing"
         for name in (
             described.keys() - least.keys() - TYPES[token].refused - {"wait"}

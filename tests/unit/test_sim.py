@@ -19,7 +19,7 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 import sim
 from sim.inputs import property_names
-from sim.types import TYPES
+from sim.types import PACKAGES, TYPES
 from sim.values import UNKNOWN, Properties, is_secret, objects, plain, read, secret
 from tests.provider_client import ProviderClient, connected
 
@@ -312,6 +312,6 @@ def test_a_process_of_its_own_dies_when_ordered_and_ends_when_interrupted() -> N
         assert process.wait(timeout=10) == 70
     with start("") as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("docker:")
+        assert process.stdout.readline().startswith(f"{min(PACKAGES)}:")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
