@@ -58,7 +58,7 @@ def shell_files() -> list[Path]:
 
 @pytest.mark.parametrize("path", shell_files(), ids=name)
 def test_shellcheck_finds_nothing_in_any_script(path: Path) -> None:
-    judged(in_venv("shellcheck"), path)
+    judged(in_venv("shellcheck"), "--external-sources", path)
 
 
 def rendered() -> dict[str, str]:
@@ -70,8 +70,9 @@ def rendered() -> dict[str, str]:
             "secret_tls_key": "k",
         }
     )
+    got = planned({"entry": {"server_names": ["shop.example.com"], "acme": {"email": "ops@example.net"}}})
     scripts: dict[str, str] = {}
-    for workload in deployment.workloads:
+    for workload in (*deployment.workloads, got.workload("certificates")):
         for file in (*workload.files, *scripts_of(workload)):
             if file.name.endswith(".sh"):
                 assert isinstance(file.content, str)
@@ -88,7 +89,7 @@ SCRIPTS = rendered()
 
 def test_every_kind_of_script_is_among_those_that_are_judged() -> None:
     kinds = {name.split("/")[1] for name in SCRIPTS}
-    assert kinds >= {"probe.sh", "job.sh", "start.sh", "reload.sh", "command"}
+    assert kinds >= {"probe.sh", "job.sh", "start.sh", "reload.sh", "certificates.sh", "command"}
     assert {"postgres-retire/command", "redis-retire/command", "gateway/reload.sh"} <= SCRIPTS.keys()
 
 
