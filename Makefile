@@ -21,7 +21,7 @@ CLUSTER_TESTS := $(wildcard tests/cluster)
 CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview down plan env rollback pulumi test test-fast cluster-test lint lock requirements clean
+.PHONY: help up preview down plan env rollback pulumi engine test test-fast cluster-test lint lock requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ rollback: $(BASE) ## back to the release before: make rollback ARGS="api --to 3"
 
 pulumi: $(BASE) ## any pulumi command on the stack: make pulumi ARGS="stack export"
 	@$(ENGINE) pulumi $(ON)
+
+engine: $(BASE) ## get the Pulumi CLI, and print where it is
+	@$(ENGINE) install
 
 lock: $(BASE) ## build images and resolve their digests
 	@$(PYTHON) -m ops lock --stack "$(STACK)" $(if $(SYSTEM),--system "$(SYSTEM)") $(ARGS)

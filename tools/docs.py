@@ -18,9 +18,11 @@ from groundwork.images import ImageLock
 from groundwork.model import Schema, resolved
 from groundwork.plan import plan
 from groundwork.schema import stack_file_schema
+from groundwork.sizes import sizes
 from groundwork.stack_file import read_stack_file
 from groundwork.system import System, load_system
 from groundwork.views.draw import svg
+from policy.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -163,14 +165,29 @@ def _entry_section(entry: type[BackingService]) -> str:
     return f"{heading}\n\n{facts_table}\nIn the system file, `{entry.__name__}(…)`:\n\n{keys_table}"
 
 
+def policy_rules() -> str:
+    return markdown_table(
+        ("Rule", "What must hold", "What to do instead", "Where"),
+        ((f"`{rule.name}`", rule.description, rule.remedy, rule.depends_on_kind or "everywhere") for rule in RULES),
+    )
+
+
 def example_file(name: str) -> str:
     language = "python" if name.endswith(".py") else "yaml"
     return f"```{language}\n{(EXAMPLE / name).read_text()}```\n"
 
 
+def sizes_of_machines() -> str:
+    """Where all families have their seventh generation."""
+    rows = ((str(vcpus), str(gib), f"`{name}`") for (vcpus, gib), name in sizes("eu-central-1").items())
+    return markdown_table(("`vcpus`", "`memory_gib`", "instance type"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "sizes": sizes_of_machines,
     "keys": stack_file_keys,
     "catalog": catalog_entries,
+    "rules": policy_rules,
     **{model: lambda model=model: system_keys(model) for model in ("System", "App", "AppVolume", "Route")},  # type: ignore[misc]
     **{file.name: lambda name=file.name: example_file(name) for file in sorted(EXAMPLE.iterdir())},  # type: ignore[misc]
 }

@@ -45,6 +45,13 @@ def test_the_two_modes_share_no_file(checkout: Checkout) -> None:
     assert len(files) == 2
 
 
+def test_what_a_team_shares_is_not_brought_up_from_one_checkout(checkout: Checkout) -> None:
+    stackfile.refuse_shared(write(checkout, {"encryptionsalt": SALT, "secretsprovider": "passphrase"}), "dev")
+    project = write(checkout, {"secretsprovider": "awskms://alias/k?region=eu-west-1", "encryptedkey": "x"})
+    with pytest.raises(UserError, match=r"encrypted by awskms://alias/k, .*\n.*pulumi up -C .* -s dev --policy-pack"):
+        stackfile.refuse_shared(project, "dev")
+
+
 @pytest.mark.parametrize(
     "own", [{"encryptionsalt": SALT}, {"secretsprovider": "awskms://k", "encryptedkey": "x"}]
 )

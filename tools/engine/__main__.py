@@ -45,7 +45,7 @@ def main(arguments: list[str], root: Path, environment: dict[str, str]) -> int:
         print(engine.pulumi)
         return 0
     # After the engine is there: these import what only .venv has.
-    from tools.engine import drive
+    from tools.engine import drive, exports
 
     if options.command == "pulumi" and options.arguments[:1] == ["config"]:
         project = checkout.project(options.system)
@@ -59,7 +59,7 @@ def main(arguments: list[str], root: Path, environment: dict[str, str]) -> int:
         environment=environment,
     )
     if options.command == "env":
-        return drive.print_environment(session)
+        return exports.print_environment(session)
     run = {"up": drive.up, "preview": drive.preview, "down": drive.down, "pulumi": drive.passthrough}
     return run[options.command](session, options.arguments)
 

@@ -16,6 +16,17 @@ class UserError(Exception):
 
 
 @dataclass(frozen=True)
+class Missing:
+    """One thing that real providers lack: what, and what a person does about it."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}"
+
+
+@dataclass(frozen=True)
 class Checkout:
     """The directories of one clone. Everything that is made lies in `.venv` and `.groundwork`."""
 
@@ -32,6 +43,11 @@ class Checkout:
     @property
     def made(self) -> Path:
         return self.root / ".groundwork"
+
+    @property
+    def policy(self) -> Path:
+        """The pack of rules that every `preview` and `up` is held to."""
+        return self.root / "policy"
 
     @property
     def home(self) -> Path:

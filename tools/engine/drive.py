@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from groundwork.faults import FaultsError
+from groundwork.settings import Settings
 from groundwork.stack_file import read_stack_file
 from groundwork.targets import KubernetesTarget, Target
 from tools.engine import namespace, providers, recover, stackfile
@@ -35,10 +36,14 @@ class Session:
     project: Project
     system: str
     stack: str
-    target: Target
+    settings: Settings
     decision: Decision
     stack_file: stackfile.StackFile
     environment: Mapping[str, str]
+
+    @property
+    def target(self) -> Target:
+        return self.settings.target
 
     @property
     def mode(self) -> Mode:
@@ -71,13 +76,15 @@ def open_session(
     `reading` is the mode of a stack that is up, whose state is only read: that takes no provider.
     """
     project = checkout.project(system)
-    target = target_of(project.stack_file(stack))
+    settings = settings_of(project.stack_file(stack))
+    if requested != "simulated" and not reading:
+        stackfile.refuse_shared(project, stack)
     base = base_environment(checkout, engine, environment)
     users = providers.users_plugins(environment)
     decision = (
         Decision(reading)
         if reading
-        else providers.decide(requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users, target))
+        else providers.decide(requested, stack, lambda: providers.look(checkout, engine.pulumi, base, users, settings))
     )
     file = stackfile.prepare(checkout, project, stack, decision.mode)
     state = checkout.state(decision.mode)
@@ -87,18 +94,18 @@ def open_session(
     if not file.users_own:
         base.pop("PULUMI_CONFIG_PASSPHRASE", None)  # it would win over the checkout's own, which is in a file
     if decision.mode == "real":
-        if target.kind == "docker":
+        if settings.target.kind == "docker" and settings.machines.kind == "none":
             base |= providers.docker_host(base)
     else:
         # A package that sim/ does not serve must fail at once, not search the network for its plugin.
         base |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
-    return Session(checkout, engine, project, system, stack, target, decision, file, base)
+    return Session(checkout, engine, project, system, stack, settings, decision, file, base)
 
 
-def target_of(stack_file: Path) -> Target:
-    """What the stack runs on. UserError with all that is wrong with the file, before anything else is looked at."""
+def settings_of(stack_file: Path) -> Settings:
+    """What the stack asks for. UserError with all that is wrong with the file, before anything else is looked at."""
     try:
-        return read_stack_file(stack_file).settings.target
+        return read_stack_file(stack_file).settings
     except FaultsError as error:
         raise UserError(str(error)) from None
 
@@ -188,8 +195,9 @@ def alone(session: Session) -> Iterator[None]:
 
 
 def on_docker(session: Session) -> bool:
-    """Whether this run makes containers on a Docker engine. What a cluster runs is in the state or in its namespace."""
-    return session.mode == "real" and session.target.kind == "docker"
+    """Whether this run makes containers on the one Docker engine that it is given. What a cluster runs is in the state
+    or in its namespace, and machines have engines of their own."""
+    return session.mode == "real" and session.target.kind == "docker" and session.settings.machines.kind == "none"
 
 
 def clear_leftovers(session: Session) -> None:
@@ -235,7 +243,10 @@ def conclude(session: Session) -> None:
 
 def up(session: Session, arguments: list[str]) -> int:
     # The table that follows says what the outputs say.
-    flags = [*_config_file(session), "--yes", "--skip-preview", "--suppress-outputs"]
+    flags = [*_config_file(session), *policy_pack(session.checkout), "--yes", "--suppress-outputs"]
+    if session.stack == providers.FALLBACK_STACK:
+        # A rule about the whole stack speaks at the end of a run: elsewhere that must be before anything is made.
+        flags.append("--skip-preview")
     code = _operate(session, "up", [*flags, *arguments])
     if code == 0:
         code = run(session.ops("status"), session)
@@ -244,7 +255,8 @@ def up(session: Session, arguments: list[str]) -> int:
 
 
 def preview(session: Session, arguments: list[str]) -> int:
-    code = _operate(session, "preview", [*_config_file(session), "--suppress-outputs", *arguments])
+    flags = [*_config_file(session), *policy_pack(session.checkout), "--suppress-outputs"]
+    code = _operate(session, "preview", [*flags, *arguments])
     conclude(session)
     return code
 
@@ -253,17 +265,34 @@ def down(session: Session, arguments: list[str]) -> int:
     if not recover.read_checkpoint(session.backend.checkpoint).get("resources"):
         say(f"{session.project.name}/{session.stack} is not up: nothing to do.")
         return 0
-    arguments = [*_config_file(session), "--yes", "--skip-preview", *arguments]
-    kept = recover.retained_ids(recover.read_checkpoint(session.backend.checkpoint))
+    deployment = recover.read_checkpoint(session.backend.checkpoint)
+    arguments = [*_config_file(session), "--yes", "--skip-preview", *around_protected(session, deployment), *arguments]
+    kept = recover.retained_ids(deployment)
     if on_docker(session):
         # They would hold the networks that go now.
         for name in recover.end_tunnels(session.project.name, session.stack, session.environment):
             say(f"Ended the tunnel {name}.")
     code = _operate(session, "destroy", arguments)
-    if code == 0 and session.mode == "real":
+    if code == 0 and session.mode == "real" and session.settings.machines.kind == "none":
         code = report_left(session, kept)
     conclude(session)
     return code
+
+
+def around_protected(session: Session, deployment: Mapping[str, Any]) -> list[str]:
+    """What `destroy` is told, so that backups stay and the rest goes. Raises UserError where machines are protected:
+    Pulumi finds out in the middle of it, when the containers are gone already."""
+    held = recover.protected_names(deployment, retained=False)
+    if held:
+        raise UserError(
+            f"{session.project.name}/{session.stack} has {len(held)} protected resources, such as {held[0]}; nothing "
+            "was changed.\nTo end them and their data, say groundwork:machines.protect: false, run make up, then this."
+        )
+    backups = recover.protected_names(deployment, retained=True)
+    if not backups:
+        return []
+    say(f"Backups stay, and with them {len(backups)} resources that keep them, such as {backups[0]}.")
+    return ["--exclude-protected"]
 
 
 def report_left(session: Session, kept: frozenset[str]) -> int:
@@ -319,6 +348,12 @@ def _config_file(session: Session) -> list[str]:
     return ["--config-file", str(session.stack_file.file)]
 
 
+def policy_pack(checkout: Checkout) -> list[str]:
+    """The flags that hold a run to the rules of policy/, with the pack's configuration where there is one."""
+    config = checkout.policy / "config.json"
+    return ["--policy-pack", str(checkout.policy), *(["--policy-pack-config", str(config)] if config.exists() else [])]
+
+
 def passthrough(session: Session, arguments: list[str]) -> int:
     """Any other pulumi command on this stack, such as `stack export` or `refresh`, with its providers."""
     if not arguments:
@@ -353,33 +388,3 @@ def configure(
         if done.returncode:
             raise UserError(done.stderr.strip())
     return subprocess.run([pulumi, *arguments, *place], env=base, check=False).returncode
-
-
-EXPORTED = (
-    "PATH",
-    "VIRTUAL_ENV",
-    "PULUMI_HOME",
-    "PULUMI_BACKEND_URL",
-    "PULUMI_CONFIG_PASSPHRASE_FILE",
-    "PULUMI_SKIP_UPDATE_CHECK",
-    "DOCKER_HOST",
-    "GROUNDWORK_PROVIDERS",
-)
-
-
-def print_environment(session: Session) -> int:
-    """`eval "$(make -s env)"` lets a person run plain `pulumi` on the checkout's engine and state."""
-    for name in EXPORTED:
-        if name in session.environment:
-            print(f"export {name}={shlex.quote(session.environment[name])}")
-    print(
-        f"# pulumi up -C {_shown(session.project.folder)} -s {session.stack} "
-        f"--config-file {_shown(session.stack_file.file)}"
-    )
-    if session.mode == "simulated":
-        print("# simulated: `python -m sim` serves the providers and prints what PULUMI_DEBUG_PROVIDERS must be")
-    return 0
-
-
-def _shown(path: Path) -> str:
-    return shlex.quote(str(path))

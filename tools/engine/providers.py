@@ -1,7 +1,8 @@
 """Decides whether a run uses the real providers or the simulated ones, and says why.
 
 Real takes the plugins of the versions that the Python SDKs expect, and what the stack runs on: a Docker engine that
-answers, or a kubeconfig with the stack's context, and kubectl.
+answers, or ssh to its machines, or a kubeconfig with the stack's context, and kubectl; and credentials of its account
+where it has anything on AWS.
 """
 
 from __future__ import annotations
@@ -19,29 +20,18 @@ from pathlib import Path
 
 from groundwork.faults import FaultsError
 from groundwork.kubeconfig import kubeconfig_of
-from groundwork.targets import KubernetesTarget, Target
+from groundwork.settings import Settings
+from groundwork.targets import KubernetesTarget
 from tools import kubectl
-from tools.engine.checkout import Checkout, Mode, UserError
+from tools.engine.checkout import Checkout, Missing, Mode, UserError
+from tools.engine.credentials import aws_credentials
 from tools.engine.install import Version, parse_version
 
-PLUGINS = {"docker": ("docker", "random"), "kubernetes": ("kubernetes", "random")}
-"""By the kind of the target."""
 DOCKER_TIMEOUT_SECONDS = 2
 PLUGIN_SERVER = ("get.pulumi.com", 443)
 PLUGIN_SERVER_TIMEOUT_SECONDS = 2.0
 PLUGIN_INSTALL_TIMEOUT_SECONDS = 300.0
 FALLBACK_STACK = "dev"  # the only stack that falls back to the simulation by itself
-
-
-@dataclass(frozen=True)
-class Missing:
-    """One thing that real providers lack: what, and what a person does about it."""
-
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -78,25 +68,63 @@ def users_plugins(environment: Mapping[str, str]) -> Path:
     return Path(home).expanduser() / "plugins"
 
 
+def plugins_of(settings: Settings) -> tuple[str, ...]:
+    """The packages that a stack takes resources from."""
+    kind = settings.machines.kind
+    return (
+        settings.target.kind,
+        "random",
+        *(("aws",) if settings.aws else ()),
+        *(("command",) if kind != "none" else ()),  # waits until a machine is ready
+        *(("tls",) if kind == "aws" else ()),  # host keys
+    )
+
+
 def look(
-    checkout: Checkout, pulumi: Path, environment: Mapping[str, str], users: Path, target: Target
+    checkout: Checkout, pulumi: Path, environment: Mapping[str, str], users: Path, settings: Settings
 ) -> tuple[Missing, ...]:
     """What real providers lack on this machine; gets plugins where the plugin server is reachable.
 
     `environment` is that of the run, `users` the folder of the user's own plugins.
     """
-    if isinstance(target, KubernetesTarget):
-        place = (*cluster(target, environment), *kubectl_missing(environment))
-    else:
-        engine = docker_engine(environment)
-        place = (engine,) if engine else ()
-    absent = _absent_plugins(checkout, environment, users, PLUGINS[target.kind])
+    place = (*_place(settings, environment), *_account(settings, environment))
+    names = plugins_of(settings)
+    absent = _absent_plugins(checkout, environment, users, names)
     # Without a place plugins would serve nothing: no download for them.
     if absent and not place and _reachable(PLUGIN_SERVER):
         for name, version in absent.items():
             _install_plugin(pulumi, name, version, environment)
-        absent = _absent_plugins(checkout, environment, users, PLUGINS[target.kind])
+        absent = _absent_plugins(checkout, environment, users, names)
     return (*place, *([_plugins_missing(absent)] if absent else []))
+
+
+def _place(settings: Settings, environment: Mapping[str, str]) -> tuple[Missing, ...]:
+    """What the way to where the stack runs lacks."""
+    if isinstance(settings.target, KubernetesTarget):
+        return (*cluster(settings.target, environment), *kubectl_missing(environment))
+    if settings.machines.kind != "none":
+        return _tools_missing(settings, environment)
+    engine = docker_engine(environment)
+    return (engine,) if engine else ()
+
+
+def _tools_missing(settings: Settings, environment: Mapping[str, str]) -> tuple[Missing, ...]:
+    """Every machine is reached by ssh, and one of AWS without a public address through its Session Manager."""
+    wanted = {"ssh": "machines are reached by it: install OpenSSH's client"}
+    machines = settings.machines
+    if machines.kind == "aws" and not all(role.public for role in machines.roles.values()):
+        reason = "machines without a public address are reached through AWS Session Manager"
+        wanted |= {
+            "aws": f"{reason}: install the AWS CLI, version 2",
+            "session-manager-plugin": f"{reason}: install the plugin of that name for the AWS CLI",
+        }
+    path = environment.get("PATH")
+    return tuple(Missing(f"{name} on PATH", how) for name, how in wanted.items() if not shutil.which(name, path=path))
+
+
+def _account(settings: Settings, environment: Mapping[str, str]) -> tuple[Missing, ...]:
+    missing = aws_credentials(settings.aws.account, environment) if settings.aws else None
+    return (missing,) if missing else ()
 
 
 def cluster(target: KubernetesTarget, environment: Mapping[str, str]) -> tuple[Missing, ...]:

@@ -143,6 +143,15 @@ def retained_ids(deployment: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(entry["id"] for entry in deployment.get("resources") or [] if entry.get("retainOnDelete"))
 
 
+def protected_names(deployment: Mapping[str, Any], *, retained: bool) -> tuple[str, ...]:
+    """Logical names of what is protected: with `retained` of what stays outside even when a state forgets it."""
+    return tuple(
+        entry["urn"].rpartition("::")[2]
+        for entry in deployment.get("resources") or ()
+        if entry.get("protect") and bool(entry.get("retainOnDelete")) is retained
+    )
+
+
 def look(backend: Backend) -> Found:
     host = socket.gethostname()
     locks = read_locks(backend.locks)

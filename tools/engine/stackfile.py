@@ -66,6 +66,18 @@ def has_own_encryption(tracked: Mapping[str, Any]) -> bool:
     return any(key in tracked for key in OWN_ENCRYPTION)
 
 
+def refuse_shared(project: Project, stack: str) -> None:
+    """UserError where a key of a cloud opens the secrets: then several people deploy, and the state is not here."""
+    provider = str(read(project.stack_file(stack)).get("secretsprovider", "passphrase"))
+    if not provider.startswith("passphrase"):
+        raise UserError(
+            f"{project.stack_file(stack)}: its secrets are encrypted by {provider.partition('?')[0]}, so others deploy "
+            "it as well, and its state is in a back end that you share, not in this checkout.\n"
+            f"Log in there and use plain pulumi: pulumi up -C {project.folder} -s {stack} --policy-pack "
+            "policy (docs/production.md). PROVIDERS=simulated goes on working here."
+        )
+
+
 def prepare(checkout: Checkout, project: Project, stack: str, mode: Mode) -> StackFile:
     """Writes the copy for this run, or names the tracked file where a real run must use it itself."""
     source = project.stack_file(stack)
@@ -110,8 +122,6 @@ def passphrase_environment(
     if stack_file.users_own:
         if any(environment.get(name) for name in PASSPHRASES):
             return {}
-        if SALT not in read(stack_file.file):
-            return {}  # a cloud key encrypts it; there is no passphrase
         raise UserError(
             f"{stack_file.file} is encrypted with a passphrase of its own: set PULUMI_CONFIG_PASSPHRASE_FILE "
             "(or PULUMI_CONFIG_PASSPHRASE) to it."
