@@ -75,6 +75,25 @@ def compare(
 
 
 @app.command()
+def preview_report(
+    folder: Annotated[Path, typer.Argument(help="What `.ci/preview-state` wrote.", exists=True, file_okay=False)],
+    drift: Annotated[bool, typer.Option("--drift", help="A difference is a fault: exit code 1.")] = False,
+    output: Annotated[Path | None, typer.Option(help="File for the Markdown; standard output without it.")] = None,
+) -> None:
+    """What previews of running stacks say, by resource. Exit code 1 where a stack can't be previewed."""
+    from groundwork.views.preview import drift_report, state_section
+    from ops.preview_report import read_folder
+
+    previews = read_folder(folder)
+    text = drift_report(previews) if drift else state_section(previews)
+    if output:
+        output.write_text(text)
+    else:
+        typer.echo(text, nl=False)
+    raise typer.Exit(1 if any(preview.fault or (drift and preview.differs) for preview in previews) else 0)
+
+
+@app.command()
 def lock(
     stack: StackOption = "dev",
     system: SystemOption = "",
@@ -221,3 +240,21 @@ def manifests(
         output.write_text(text)
     else:
         typer.echo(text, nl=False)
+
+
+@app.command()
+def harden(
+    host: Annotated[str, typer.Argument(help="A machine of the stack file such as `app-1`, or its address.")],
+    stack: StackOption = "prod",
+    system: SystemOption = "",
+    login: Annotated[str, typer.Option(help="Who can become root there; the first time it is your own user.")] = (
+        "groundwork"
+    ),
+    key: Annotated[
+        list[Path] | None, typer.Option(help="Public key of who deploys; again for each. Without it all stay.")
+    ] = None,
+) -> None:
+    """Prepare a host that exists for containers. A second run changes nothing and says so."""
+    from ops import harden as command
+
+    raise typer.Exit(command.harden(command.host_of(open_stack(stack, system), host, login, key or ()), typer.echo))

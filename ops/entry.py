@@ -45,7 +45,7 @@ def way_in(running: Running, place: Callable[[], Place]) -> Iterator[Way]:
     """The way, while it is needed; `place` is asked for where it takes a tunnel."""
     url = urlsplit(running.urls["system"])
     entry = running.stack.configuration.settings.entry
-    tls = trusting(entry.certificate) if url.scheme == "https" else None
+    tls = trusting(entry.trusted_root) if url.scheme == "https" else None
     if not is_inside(running.urls["system"]):
         yield Way(tls=tls)
         return

@@ -43,7 +43,7 @@ def show(console: Console, running: Running, workload: str, wanted: Wanted, *, a
             if as_json:
                 print(json.dumps(asdict(line)), flush=True)
             else:
-                colour = colours.setdefault(line.container, COLOURS[len(colours) % len(COLOURS)])
+                colour = colours.setdefault(f"{line.machine}/{line.container}", COLOURS[len(colours) % len(COLOURS)])
                 console.print(printed(line, place.prefix, colour), soft_wrap=True)
     except KeyboardInterrupt:
         # The usual way to end following.
@@ -52,5 +52,5 @@ def show(console: Console, running: Running, workload: str, wanted: Wanted, *, a
 
 def printed(line: Line, prefix: str, colour: str) -> Text:
     clock = datetime.fromisoformat(f"{line.time[:19]}+00:00").astimezone().strftime("%H:%M:%S")
-    name = line.container.removeprefix(prefix)
+    name = f"{line.machine}/" * bool(line.machine) + line.container.removeprefix(prefix)
     return Text.assemble((f"{clock} ", "dim"), (f"{name:24} ", colour), line.text)

@@ -16,7 +16,7 @@ MIB = 1_048_576
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One container, or on a cluster one pod. `since` is its start or end in UTC; memory in MiB, None where it does
-    not run or nobody measures it."""
+    not run or nobody measures it. `machine` is its name where the stack has machines of its own."""
 
     workload: str
     role: str
@@ -29,13 +29,14 @@ class Row:
     since: str | None = None
     memory_mib: float | None = None
     limit_mib: float | None = None
+    machine: str = ""
 
 
 def blank(entry: Mapping[str, str], state: str, *, ok: bool) -> Row:
     """The row of what the outputs name, of which no more is known."""
     return Row(
         workload=entry["workload"], role=entry["role"], release=entry["release"], container=entry["name"],
-        state=state, ok=ok,
+        state=state, ok=ok, machine=entry.get("machine", ""),
     )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ class Line:
     container: str
     workload: str
     text: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Replica:
     release: str
     ready: bool
     started: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from groundwork.deployment import Deployment
+from groundwork.deployment import Deployment, Network
 from groundwork.targets import DockerTarget, Target
-from groundwork.views.document import copies_of, secret_name, short, source_of
+from groundwork.views.document import copies_of, opening_text, secret_name, short, source_of
 from groundwork.views.draw import mermaid, svg
 from groundwork.workload import Workload
 
-HEADINGS = ("Workload", "Role", "Image", "MiB", "CPU", "Port", "Uses", "Reached by", "Release")
+HEADINGS = ("Workload", "Role", "Image", "MiB", "CPU", "Port", "Uses", "Reached by", "Release", "Machines")
+"""The last one only where there are machines."""
 
 
 def workload_rows(deployment: Deployment) -> Iterator[tuple[str, ...]]:
@@ -34,12 +35,23 @@ def workload_rows(deployment: Deployment) -> Iterator[tuple[str, ...]]:
             ", ".join(workload.uses),
             reached_by(workload, deployment),
             workload.release,
+            ", ".join(machine.name for machine in deployment.machines_of(workload.name)),
         )
+
+
+def machine_rows(deployment: Deployment) -> Iterator[tuple[str, str, str, str, str]]:
+    """One row a machine: name, role and address, what its containers need at most, and what it opens to whom."""
+    for share in deployment.shares:
+        if share.machine:
+            machine, percent = share.machine, round(100 * share.memory_mib / share.machine.memory_mib)
+            memory = f"{share.memory_mib:,} of {machine.memory_mib:,} MiB ({percent} %)"
+            opened = "; ".join(map(opening_text, deployment.openings[machine.name]))
+            yield machine.name, machine.role, str(machine.address), memory, opened
 
 
 def reached_by(workload: Workload, deployment: Deployment) -> str:
     """Who may open a connection to the workload."""
-    outside = [f"{port.address}:{port.port}" for port in workload.published]
+    outside = [f"{port.address}:{port.port}" for port in deployment.front_doors(workload.name)]
     return ", ".join([*outside, *(c.client for c in deployment.connections if c.server == workload.name)])
 
 
@@ -51,7 +63,7 @@ def secret_rows(deployment: Deployment) -> Iterator[tuple[str, str]]:
 
 def memory_line(deployment: Deployment, target: Target) -> str:
     of = ""
-    if isinstance(target, DockerTarget):
+    if isinstance(target, DockerTarget) and not deployment.machines:
         of = f" of the machine's {target.memory_mib:,} ({round(100 * deployment.memory_mib / target.memory_mib)} %)"
     return f"at most {deployment.memory_mib:,} MiB{of}, with every release beside its predecessor"
 
@@ -75,23 +87,41 @@ def show(console: Console, deployment: Deployment, target: Target) -> None:
     table.add_column("Paths")
     table.add_column("Release", no_wrap=True, min_width=9)
     for row in workload_rows(deployment):
-        name, role, image, memory, cpus, port, uses, reached, release = map(escape, row)
+        name, role, image, memory, cpus, port, uses, reached, release, machines = map(escape, row)
         reference, _, digest = image.partition("\n")
         paths = [f"uses {uses}"] if uses else []
         paths += [f":{port} from {reached}"] if reached else []
         table.add_row(
-            f"{name}\n[dim]{role}[/]", f"{reference}\n[dim]{digest}[/]", f"{memory} MiB\n[dim]{cpus} CPU[/]",
+            f"{name}\n[dim]{role}{' on ' if machines else ''}{machines}[/]",
+            f"{reference}\n[dim]{digest}[/]", f"{memory} MiB\n[dim]{cpus} CPU[/]",
             "\n".join(paths), release,
         )  # fmt: skip
     console.print(table)
     facts = [("Memory", memory_line(deployment, target)), *place_lines(deployment, target)]
     facts += [("URL", f"{url}  [dim]{name}[/]") for name, url in deployment.urls.items()]
-    for network in deployment.networks:
-        way = "" if network.internal else " (leads outside)"
-        facts.append(("Network", f"{network.name} [dim]{network.subnet}{way}[/] {', '.join(sorted(network.members))}"))
+    for name, role, address, memory, opened in machine_rows(deployment):
+        facts.append(("Machine", f"{name} [dim]{role}, {address}[/] {memory}" + (f"; opens {opened}" * bool(opened))))
+    for where, network in networks_by_place(deployment):
+        members = ", ".join(sorted(network.members))
+        facts.append(("Network", f"{where}{network.name} [dim]{network.subnet}{way_of(network)}[/] {members}"))
     facts += [("Secret", f"{escape(name)}  [dim]{escape(source)}[/]") for name, source in secret_rows(deployment)]
     for word, text in facts:
         console.print(f"[bold]{word:8}[/] {text}", soft_wrap=True, highlight=False)
+
+
+def networks_by_place(deployment: Deployment) -> Iterator[tuple[str, Network]]:
+    for share in deployment.shares:
+        for network in share.networks:
+            yield (f"{share.machine.name}/" if share.machine else ""), network
+
+
+def way_of(network: Network) -> str:
+    if network.leads_to:
+        return f" (leads to {', '.join(f'{one.address}:{one.port}' for one in network.leads_to)})"
+    if network.internal:
+        return ""
+    # The one of a single engine's gateway is told of as it always was.
+    return " (leads outside)" if network.masquerade or network.name == "public" else " (for its published port)"
 
 
 def write(folder: Path, system: str, deployment: Deployment) -> list[Path]:
@@ -113,11 +143,15 @@ def page(deployment: Deployment, picture: str) -> str:
         f"![What runs where]({picture})",
         "",
     ]
-    lines += markdown_table(HEADINGS, workload_rows(deployment))
+    shown = len(HEADINGS) if deployment.machines else -1
+    rows = (row[:shown] for row in workload_rows(deployment))
+    lines += markdown_table(HEADINGS[:shown], rows)
+    if deployment.machines:
+        lines += ["", *markdown_table(("Machine", "Role", "Address", "Memory", "Opens"), machine_rows(deployment))]
     lines += ["", f"Memory: {deployment.memory_mib:,} MiB, with every release beside its predecessor.", ""]
     networks = (
-        (n.name, str(n.subnet), "no" if n.internal else "yes", ", ".join(sorted(n.members)))
-        for n in deployment.networks
+        (f"{where}{n.name}", str(n.subnet), "no" if n.internal else "yes", ", ".join(sorted(n.members)))
+        for where, n in networks_by_place(deployment)
     )
     if deployment.networks:
         lines += markdown_table(("Network", "Subnet", "Way out", "Members"), networks)

@@ -39,12 +39,17 @@ class Running:
         return dict(self.outputs["urls"])
 
     @property
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """The stack's own, by name: none where it runs on the engine that `DOCKER_HOST` names, or on a cluster."""
+        return dict(self.outputs.get("machines", {}))
+
+    @property
     def prefix(self) -> str:
         """The beginning of every container's name on a Docker engine; without its hyphen, the stack's name."""
         return f"{self.stack.project.name}-{self.stack.name}-"
 
     def place(self) -> Place:
-        """The Docker engine or the cluster that runs the stack. UserError where it can't be reached, or is none."""
+        """The engine, machines or cluster that run the stack. UserError where they can't be reached, or are none."""
         if self.simulated:
             raise UserError(f"{self.stack.label} is SIMULATED: nothing was started, so there is nothing to look into.")
         target = self.stack.configuration.settings.target
@@ -53,6 +58,13 @@ class Running:
             from ops.on_kubernetes import cluster_of
 
             return cluster_of(target, self.prefix.rstrip("-"), self.environment)
+        if self.machines:
+            from ops.on_docker.machines import OnMachines
+
+            return OnMachines(
+                machines=self.machines, project=self.stack.project.name, stack=self.stack.name,
+                environment=self.environment,
+            )  # fmt: skip
         from ops.on_docker import engine_of
 
         return engine_of(self.stack.project.name, self.stack.name, self.environment)

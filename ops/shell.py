@@ -28,7 +28,8 @@ def enter(
     if replica is None:
         raise UserError(f"Nothing of {workload} runs now; {running.command('status')} shows what does.")
     state = "" if replica.ready else ", which is not ready"
-    say(f"{replica.name}, release {replica.release}{state}. What you write there is lost with it.")
+    where = f" on {replica.machine}" if replica.machine else ""
+    say(f"{replica.name}{where}, release {replica.release}{state}. What you write there is lost with it.")
     if not words and not has_shell(place, replica):
         raise UserError(
             f"The image of {workload} has no shell. A program that it has can be run: "

@@ -104,6 +104,9 @@ def show(console: Console, report: Report) -> None:
     console.print(f"[bold]{report.stack}[/]  {names}", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Container", overflow="fold", min_width=len("postgres-accounts"))
+    on_machines = any(row.machine for row in report.rows)
+    if on_machines:
+        table.add_column("Machine", no_wrap=True)
     table.add_column("Role", no_wrap=True)
     table.add_column("Release", no_wrap=True)
     table.add_column("State", no_wrap=True)
@@ -112,7 +115,8 @@ def show(console: Console, report: Report) -> None:
         table.add_column("Since", justify="right", no_wrap=True)
         table.add_column("Memory MiB", justify="right", no_wrap=True)
     for row in report.rows:
-        cells = [row.container.removeprefix(report.prefix), row.role, row.release, state_text(row)]
+        cells = [row.container.removeprefix(report.prefix), *([row.machine] if on_machines else [])]
+        cells += [row.role, row.release, state_text(row)]
         if not report.simulated:
             cells += [str(row.restarts or ""), age(row.since, datetime.now(UTC)), memory_text(row)]
         table.add_row(*cells)

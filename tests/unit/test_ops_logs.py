@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 
 from ops import logs
 from ops.checkout import open_stack
-from ops.logs import seconds_of
+from ops.logs import printed, seconds_of
 from ops.on_docker.logs import followed, lines_of, written
-from ops.place import Wanted
+from ops.place import Line, Wanted
 from ops.running import Running
 from tools.engine.checkout import UserError
 
@@ -65,6 +66,13 @@ def running(simulated: bool) -> Running:
     entries = [{"name": f"x-{name}", "workload": name, "role": role, "release": "1"} for name, role in names.items()]
     outputs = {"simulated": simulated, "urls": {}, "containers": entries}
     return Running(stack=open_stack("dev", "housing"), system="housing", outputs=outputs, environment={})
+
+
+@pytest.mark.parametrize(("machine", "name"), [("app-2", "app-2/api-0"), ("", "api-0")])
+def test_a_line_names_its_container_and_the_machine_where_there_are_some(machine: str, name: str) -> None:
+    moment = "2026-01-02T03:04:05.1Z"
+    line = Line(time=moment, container="shop-test-api-0", workload="api", text="hello", machine=machine)
+    assert printed(line, "shop-test-", "cyan").plain.split() == [ANY, name, "hello"]
 
 
 def test_an_unknown_workload_is_answered_with_the_nearest_one() -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from ops import status
 from ops.checkout import open_stack
 from ops.entry import Way
+from ops.on_docker.machines import OnMachines
 from ops.on_docker.status import row_of, verdict
 from ops.place import Row
 from ops.request import Answer
@@ -116,6 +117,23 @@ def test_a_simulated_stack_is_healthy_and_says_first_that_nothing_was_started() 
     text = shown(report)
     assert text.startswith("SIMULATED: nothing was started for housing/dev.")
     assert "api-1a2b3c4d-0" in text
+
+
+def test_the_machine_of_a_container_is_told_where_there_are_some() -> None:
+    placed = running(simulated=True)
+    placed.outputs["containers"][:] = [ENTRY, ENTRY | {"machine": "app-2"}]
+    assert "Machine" in shown(status.look(placed)) and "app-2" in shown(status.look(placed))
+    assert "Machine" not in shown(status.look(running(simulated=True)))
+
+
+def test_the_place_is_every_machine_where_the_outputs_name_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = running(simulated=False)
+    described = {"app-1": {"role": "app", "address": "10.0.0.1", "host": "ssh://groundwork@a", "ssh_options": []}}
+    placed = Running(stack=one.stack, system="housing", outputs={**one.outputs, "machines": described}, environment={})
+    found = placed.place()
+    assert isinstance(found, OnMachines) and (found.prefix, list(found.machines)) == ("housing-dev-", ["app-1"])
+    monkeypatch.setattr("ops.on_docker.engine_of", lambda *_: "the one engine")
+    assert str(one.place()) == "the one engine"
 
 
 def test_a_url_that_does_not_answer_makes_the_stack_ill(monkeypatch: pytest.MonkeyPatch) -> None:
