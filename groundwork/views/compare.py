@@ -21,7 +21,7 @@ ORDER: tuple[Impact, ...] = ("none", "switch", "interruption", "data")
 class Change:
     """One thing that differs: `facts` say what, `effect` what happens while it runs, `texts` are diffs."""
 
-    kind: Literal["workload", "network", "secret", "volume", "setting"]
+    kind: Literal["workload", "network", "secret", "volume", "setting", "machine"]
     name: str
     action: Literal["added", "removed", "changed"]
     effect: str
@@ -31,7 +31,7 @@ class Change:
 
 
 def difference(before: Data, after: Data) -> list[Change]:
-    """Every change between two documents: settings first, then workloads, networks, data and secrets."""
+    """Every change between two documents: settings and machines first, then workloads, networks, data and secrets."""
     moved = {
         name
         for name, network in after["networks"].items()
@@ -39,6 +39,7 @@ def difference(before: Data, after: Data) -> list[Change]:
     }
     return [
         *setting_changes(before, after),
+        *machine_changes(before, after),
         *workload_changes(before, after, moved),
         *network_changes(before, after),
         *volume_changes(before, after),
@@ -80,11 +81,62 @@ def workload_changes(before: Data, after: Data, moved: set[str]) -> Iterator[Cha
             facts = (*facts_of(olds[name], news[name]), *exchanged(olds[name], news[name], aliases))
             texts = tuple(text_changes(olds[name], news[name], aliases))
             effect, impact = effect_of(olds[name], news[name], sorted(joined))
+            places = tuple(sorted(places_of(side, name)) for side in (before, after))
+            if places[0] != places[1]:
+                facts = (f"machine {arrow(', '.join(places[0]), ', '.join(places[1]))}", *facts)
+                moving = move_of(news[name], set(places[0]), set(places[1]))
+                effect, impact = moving if ORDER.index(moving[1]) >= ORDER.index(impact) else (effect, impact)
             if effect or facts or texts:
                 yield Change(
                     kind="workload", name=name, action="changed", impact=impact,
                     effect=effect or "nothing restarts", facts=facts, texts=texts,
                 )  # fmt: skip
+
+
+def machine_changes(before: Data, after: Data) -> Iterator[Change]:
+    olds, news = before.get("machines", {}), after.get("machines", {})
+    for name in [*olds, *(name for name in news if name not in olds)]:
+        if name not in olds:
+            runs = ", ".join(news[name]["workloads"]) or "nothing yet"
+            where = f"{news[name]['role']}, {news[name]['address']}"
+            yield Change(kind="machine", name=name, action="added", effect=f"runs {runs}", facts=(where,))
+        elif name not in news:
+            effect = "nothing of the stack runs there any more"
+            yield Change(kind="machine", name=name, action="removed", effect=effect, impact="interruption")
+        else:
+            words = {"address": "address", "zone": "zone", "memory_mib": "memory in MiB"}
+            facts = [
+                f"{word} {arrow(olds[name][key], news[name][key])}"
+                for key, word in words.items()
+                if olds[name][key] != news[name][key]
+            ]
+            opened = (dict.fromkeys(side[name]["openings"]) for side in (olds, news))
+            facts += named("opening", *opened)
+            if facts:
+                yield Change(
+                    kind="machine", name=name, action="changed", effect="see the containers below", facts=tuple(facts)
+                )
+
+
+ONE_ENGINE = "the one engine"
+"""Where a workload is that is on no machine of the stack file."""
+
+
+def places_of(side: Data, name: str) -> set[str]:
+    machines = side.get("machines", {})
+    return {machine for machine, said in machines.items() if name in said["workloads"]} or {ONE_ENGINE}
+
+
+def move_of(new: Data, olds: set[str], news: set[str]) -> tuple[str, Impact]:
+    """What it means that a workload is on other machines than before."""
+    came, went = ", ".join(sorted(news - olds)), ", ".join(sorted(olds - news))
+    if new["role"] == "job":
+        return f"runs on {', '.join(sorted(news))}", "none"
+    if new["volumes"] and new["role"] != "gateway":
+        return f"starts on {came} with empty volumes; its data stays on {went}", "data"
+    if came and went:
+        return f"stops on {went} and starts on {came}", "interruption"
+    return (f"starts on {came} too", "switch") if came else (f"ends on {went}, the others stay", "switch")
 
 
 def added(name: str, new: Data) -> Change:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..deployment import Deployment, Network
+from ..deployment import Deployment, Network, Share
+from ..machines import Machine, Opening
 from ..workload import Exec, File, HttpGet, Probes, SecretRef, Value, Workload
 
 Data = dict[str, Any]
@@ -29,7 +30,16 @@ def document(deployment: Deployment) -> Data:
             {"client": connection.client, "server": connection.server, "port": connection.port}
             for connection in deployment.connections
         ],
-        "networks": {network.name: network_data(network) for network in deployment.networks},
+        "networks": {
+            f"{share.machine.name}/{network.name}" if share.machine else network.name: network_data(network)
+            for share in deployment.shares
+            for network in share.networks
+        },
+        "machines": {
+            share.machine.name: machine_data(share, share.machine, deployment.openings[share.machine.name])
+            for share in deployment.shares
+            if share.machine
+        },
         "secrets": {
             secret_name(ref): {"generation": ref.generation, "source": source_of(key)}
             for ref, key in deployment.secrets.items()
@@ -90,6 +100,23 @@ def check_text(check: HttpGet | Exec) -> str:
 
 def network_data(network: Network) -> Data:
     return {"subnet": str(network.subnet), "internal": network.internal, "members": sorted(network.members)}
+
+
+def machine_data(share: Share, machine: Machine, openings: tuple[Opening, ...]) -> Data:
+    """A machine, what it has and needs, and what runs there how many times."""
+    return {
+        "role": machine.role,
+        "address": str(machine.address),
+        "zone": machine.zone,
+        "memory_mib": machine.memory_mib,
+        "needed_mib": share.memory_mib,
+        "openings": [opening_text(opening) for opening in openings],
+        "workloads": {workload.name: workload.replicas for workload in share.workloads},
+    }
+
+
+def opening_text(opening: Opening) -> str:
+    return f"{opening.port} to {', '.join(opening.sources)}"
 
 
 def text_of(value: Value) -> str:

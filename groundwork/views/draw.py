@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from ..deployment import Deployment
 from ..workload import Workload
 from .document import copies_of
-from .layout import FOOT, HEAD, LEGEND, LINE, MARGIN, Area, Card, Picture, Wire, arrange, service_of
+from .layout import FOOT, HEAD, LEGEND, LINE, MARGIN, Area, Card, Picture, Wire, arrange, machine_names, service_of
 
 TINTS = ("#3b82f6", "#0d9488", "#8b5cf6", "#d97706", "#db2777", "#65a30d", "#0891b2", "#e11d48")
 ROLES = {"gateway": "#3b82f6", "app": "#16a34a", "service": "#8b5cf6", "job": "#94a3b8", "outside": "#64748b"}
@@ -26,6 +26,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fi
 .card { fill: #ffffff; stroke: #cbd5e1; }
 .job, .outside { stroke-dasharray: 4 3; }
 .area { fill-opacity: .08; stroke-opacity: .45; }
+.frame { fill: none; stroke: #64748b; stroke-width: 1.4; }
 .wire { fill: none; stroke: #64748b; stroke-width: 1.6; }
 .way { stroke-dasharray: 4 4; stroke: #94a3b8; }
 .head { fill: #64748b; }
@@ -45,6 +46,11 @@ LEGEND_TEXT = (
     "A tinted area is a container network. Arrows say who reaches whom, at which port.",
     "Beside them only members of one network reach each other; everything else is closed.",
     "Dashed: a job, which runs to its end once per release. Stacked: replicas.",
+)
+MACHINES_LEGEND_TEXT = (
+    "A frame is a machine, or several alike; a tinted area is a container network. Arrows say who reaches whom.",
+    "From one machine to another they lead to a port at the private address, open to exactly those machines.",
+    LEGEND_TEXT[2],
 )
 CLUSTER_LEGEND_TEXT = (
     "A tinted area holds a service and its jobs. Arrows say who reaches whom, at which port.",
@@ -73,6 +79,8 @@ def svg(deployment: Deployment) -> str:
     heading = add(root, "text", f"{picture.title} ", class_="title", x=MARGIN, y=40)
     add(heading, "tspan", picture.place, class_="place", dx=6)
     add(root, "text", picture.subtitle, class_="small", x=MARGIN, y=62)
+    for frame in picture.frames:
+        draw_frame(root, frame)
     for area in picture.areas:
         draw_area(root, area)
     for wire in picture.wires:
@@ -82,7 +90,8 @@ def svg(deployment: Deployment) -> str:
     # Over the lines, and once where several lines end at the same port.
     for x, y, label, class_ in sorted({place for wire in picture.wires for place in label_places(wire)}):
         add(root, "text", label, class_=class_, x=x, y=y, text_anchor="end")
-    draw_legend(root, picture, LEGEND_TEXT if deployment.networks else CLUSTER_LEGEND_TEXT)
+    texts = LEGEND_TEXT if deployment.networks else CLUSTER_LEGEND_TEXT
+    draw_legend(root, picture, MACHINES_LEGEND_TEXT if deployment.machines else texts)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -119,6 +128,13 @@ def draw_area(root: ElementTree.Element, area: Area) -> None:
     )  # fmt: skip
     add(root, "text", area.title, class_="name", x=box.x + 14, y=box.y + 18, style="font-size: 11.5px")
     add(root, "text", area.subtitle, class_="role", x=box.x + 14, y=box.y + 32)
+
+
+def draw_frame(root: ElementTree.Element, frame: Area) -> None:
+    box = frame.box
+    add(root, "rect", None, class_="frame", x=box.x, y=box.y, width=box.width, height=box.height, rx=6)
+    heading = add(root, "text", f"{frame.title} ", class_="name", x=box.x + 12, y=box.y + 20)
+    add(heading, "tspan", frame.subtitle, class_="role", dx=4)
 
 
 def draw_card(root: ElementTree.Element, card: Card) -> None:
@@ -171,16 +187,25 @@ def mermaid(deployment: Deployment) -> str:
         own = service_of(workload, deployment) or (workload.name if workload.role == "service" else "")
         at_edge = workload.role == "gateway" or workload.name in routed
         areas.setdefault("edge" if at_edge else own, []).append(workload)
-    for name, members in areas.items():
+    around = ""
+    for name, members in in_machines(areas, deployment):
+        machine = machine_names(members[0], deployment)
+        if machine != around:
+            lines += ["  end"] if around else []
+            if machine:
+                lines.append(f'  subgraph m_{identifier(machine.replace(" · ", "_"))}["{escaped(machine)}"]')
+            around = machine
         nodes = [f"    {node(workload)}" for workload in members]
         if name in networks:
             title = f"network {name} · {networks[name].subnet}"
             nodes = [f'  subgraph n_{identifier(name)}["{escaped(title)}"]', *nodes, "  end"]
         lines += nodes
+    lines += ["  end"] if around else []
     for workload in deployment.workloads:
-        if workload.role == "gateway" and not workload.published:
+        doors = deployment.front_doors(workload.name)
+        if workload.role == "gateway" and not doors:
             lines.append(f"  users --> {reference(workload.name)}")
-        for port in workload.published:
+        for port in doors:
             lines.append(f'  users -->|"{port.address}:{port.port}"| {reference(workload.name)}')
         for host in workload.egress:
             outside = f'out_{identifier(workload.name)}_{len(lines)}(["{escaped(host)}"]):::outside'
@@ -191,6 +216,18 @@ def mermaid(deployment: Deployment) -> str:
         lines.append(f'  {ends[0]} {arrow}|":{connection.port}"| {ends[1]}')
     lines += [f"  classDef {role} stroke:{colour},stroke-width:2px" for role, colour in ROLES.items()]
     return "\n".join(lines) + "\n"
+
+
+def in_machines(
+    areas: dict[str, list[Workload]], deployment: Deployment
+) -> list[tuple[str, list[Workload]]]:
+    """The areas, those of the same machines together; an area of workloads on several kinds of machines comes apart."""
+    parted: dict[tuple[str, str], list[Workload]] = {}
+    for name, members in areas.items():
+        for workload in members:
+            parted.setdefault((machine_names(workload, deployment), name), []).append(workload)
+    order = list(dict.fromkeys(machine for machine, _ in parted))
+    return [(name, parted[machine, name]) for machine, name in sorted(parted, key=lambda one: order.index(one[0]))]
 
 
 SHAPES = {"service": ('[("', '")]'), "job": ('{{"', '"}}'), "gateway": ('["', '"]'), "app": ('["', '"]')}

@@ -16,6 +16,8 @@ from .document import copies_of
 
 MARGIN, PAD, GAP = 28, 18, 20
 TITLE, AREA_TITLE, LEGEND = 78, 40, 80
+FRAME, FRAME_TITLE = 9, 28
+"""Around the areas of a machine, and above them."""
 CARD, OUTSIDE, BETWEEN = 226, 176, 148
 """Widths: of a card, of a card outside, and of the way between two columns."""
 HEAD, LINE, FOOT = 32, 17, 10
@@ -99,6 +101,8 @@ class Picture:
     cards: tuple[Card, ...]
     areas: tuple[Area, ...]
     wires: tuple[Wire, ...]
+    frames: tuple[Area, ...] = ()
+    """Machines, around their areas."""
 
 
 def arrange(deployment: Deployment) -> Picture:
@@ -115,10 +119,12 @@ def arrange(deployment: Deployment) -> Picture:
     app_x = gateway_x + CARD + BETWEEN * 0.72
     service_x = app_x + CARD + BETWEEN + 2 * PAD
 
-    apps, apps_bottom = column([card_of(w) for w in middle], app_x, TITLE + MARGIN + AREA_TITLE)
-    edge_bottom = max(apps_bottom, TITLE + MARGIN + AREA_TITLE + height_of(3)) + PAD
+    top = TITLE + MARGIN + (FRAME_TITLE if deployment.machines else 0)
+
+    apps, apps_bottom = column([card_of(w) for w in middle], app_x, top + AREA_TITLE)
+    edge_bottom = max(apps_bottom, top + AREA_TITLE + height_of(3)) + PAD
     others, others_bottom = column([card_of(w) for w in beside], app_x, edge_bottom + GAP)
-    groups, services_bottom = service_areas(deployment, service_x, TITLE + MARGIN)
+    groups, services_bottom = service_areas(deployment, service_x, top)
     left_bottom = others_bottom if beside else edge_bottom
     down = max(0.0, (services_bottom - left_bottom) / 2)
     up = max(0.0, (left_bottom - services_bottom) / 2)
@@ -130,15 +136,19 @@ def arrange(deployment: Deployment) -> Picture:
         0,
         Box(
             x=gateway_x - PAD,
-            y=TITLE + MARGIN + down,
+            y=top + down,
             width=app_x + CARD + PAD - (gateway_x - PAD),
-            height=edge_bottom - TITLE - MARGIN,
+            height=edge_bottom - top,
         ),
     )
     entry = centred(card_of(gateway), gateway_x, edge.box.y + AREA_TITLE / 2 + edge.box.height / 2)
     users = centred(users_card(deployment), MARGIN, entry.box.middle)
     cards = [users, entry, *apps, *others, *(card for _, held in groups for card in held)]
-    height = max(left_bottom + down, services_bottom + up) + LEGEND + MARGIN / 2
+    height = max(left_bottom + down, services_bottom + up) + LEGEND + MARGIN / 2 + (FRAME if deployment.machines else 0)
+    at: dict[str, list[Box]] = {machine_names(gateway, deployment): [edge.box, *(card.box for card in others)]}
+    for area, held in groups:
+        owner = next((w for w in deployment.workloads if w.name == held[0].name), None)
+        at.setdefault(f"{machine_names(owner, deployment)}" if owner else "", []).append(area.box)
     return Picture(
         width=service_x + CARD + PAD + MARGIN,
         height=height,
@@ -148,15 +158,40 @@ def arrange(deployment: Deployment) -> Picture:
         cards=tuple(cards),
         areas=(edge, *(area for area, _ in groups)),
         wires=tuple(wires(deployment, cards, users, entry, service_x - PAD)),
+        frames=tuple(frame_of(names, boxes, deployment) for names, boxes in at.items() if names),
+    )
+
+
+def machine_names(workload: Workload, deployment: Deployment) -> str:
+    """The machines of its kind, however many of them run it; nothing where there are none."""
+    roles = {machine.role for machine in deployment.machines_of(workload.name)}
+    return " · ".join(machine.name for machine in deployment.machines if machine.role in roles)
+
+
+def frame_of(names: str, boxes: Sequence[Box], deployment: Deployment) -> Area:
+    """Around all of `boxes`, with the most that one of these machines needs."""
+    shares = [share for share in deployment.shares if share.machine and share.machine.name in names.split(" · ")]
+    most = max(shares, key=lambda share: share.memory_mib)
+    assert most.machine
+    each = " each" if len(shares) > 1 else ""
+    left, top = min(box.x for box in boxes) - FRAME, min(box.y for box in boxes) - FRAME_TITLE
+    right, bottom = max(box.right for box in boxes) + FRAME, max(box.bottom for box in boxes) + FRAME
+    return Area(
+        title=names,
+        subtitle=f"at most {most.memory_mib:,} of {most.machine.memory_mib:,} MiB{each}",
+        tint=0,
+        box=Box(x=left, y=top, width=right - left, height=bottom - top),
     )
 
 
 def summary(deployment: Deployment) -> str:
     running = sum(workload.replicas for workload in deployment.workloads if workload.role != "job")
     jobs = sum(workload.role == "job" for workload in deployment.workloads)
+    idle = [share.machine.name for share in deployment.shares if share.machine and not share.workloads]
     return (
         f"{running} containers, {jobs} jobs · at most {deployment.memory_mib:,} MiB of memory, "
         f"while a release is under way · {deployment.time_zone}"
+        + (f" · nothing on {', '.join(idle)}" if idle else "")
     )
 
 
@@ -172,7 +207,10 @@ def service_areas(deployment: Deployment, x: float, top: float) -> tuple[list[tu
     """One area a service with its jobs, and one a way outside, from `top` downwards; and where they end."""
     networks = {network.name: network for network in deployment.networks}
     held: list[tuple[Network | None, list[Card]]] = []
-    for service in (workload for workload in deployment.workloads if workload.role == "service"):
+    around: list[str] = []
+    services = [workload for workload in deployment.workloads if workload.role == "service"]
+    for service in sorted(services, key=lambda one: first_place(one, deployment)):
+        around.append(machine_names(service, deployment))
         jobs = [w for w in deployment.workloads if service_of(w, deployment) == service.name]
         held.append((networks.get(service.name), [card_of(workload) for workload in (service, *jobs)]))
     for workload in (workload for workload in deployment.workloads if workload.egress):
@@ -181,6 +219,8 @@ def service_areas(deployment: Deployment, x: float, top: float) -> tuple[list[tu
         held.append((networks.get(f"{workload.name}-egress"), [card]))
     groups = []
     for tint, (network, cards) in enumerate(held, 1):
+        if around and 1 < tint <= len(around) and around[tint - 1] != around[tint - 2]:
+            top += FRAME + FRAME_TITLE
         placed, bottom = column(cards, x, top + AREA_TITLE)
         box = Box(x=x - PAD, y=top, width=CARD + 2 * PAD, height=bottom + PAD - top)
         groups.append((area_of(network, tint, box), placed))
@@ -188,13 +228,21 @@ def service_areas(deployment: Deployment, x: float, top: float) -> tuple[list[tu
     return groups, top - GAP if groups else top
 
 
+def first_place(workload: Workload, deployment: Deployment) -> int:
+    """The place of its machine among all, so that what is on one machine stands together."""
+    machines = deployment.machines_of(workload.name)
+    return deployment.machines.index(machines[0]) if machines else 0
+
+
 def wires(deployment: Deployment, cards: Sequence[Card], users: Card, entry: Card, area_x: float) -> list[Wire]:
     """What may reach what, but for a service's own jobs, which stand beside it."""
     at = {card.name: card for card in cards}
     gateway = deployment.workload(entry.name)
-    doors = tuple(f"{port.address}:{port.port}" for port in gateway.published)
+    doors = tuple(f"{port.address}:{port.port}" for port in deployment.front_doors(gateway.name))
     public = tuple(
-        f"network {network.name}" for network in deployment.networks_of(gateway.name) if not network.internal
+        dict.fromkeys(
+            f"network {network.name}" for network in deployment.networks_of(gateway.name) if not network.internal
+        )
     )
     drawn = [Wire(start=users.box, end=entry.box, labels=doors, notes=public, label_x=entry.box.x - PAD - 12)]
     for connection in deployment.connections:

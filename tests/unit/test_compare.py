@@ -10,6 +10,7 @@ from groundwork.system import Route
 from groundwork.views.compare import Change, difference, impact_of
 from groundwork.views.document import document
 from groundwork.views.review import LONGEST, MARKER, Comparison, Side, review
+from tests.machines import FOUR_ROLES, existing, on_machines
 from tests.sample import API, CERTIFICATE, SHOP, changed, locked, planned
 
 
@@ -186,3 +187,42 @@ def test_a_comment_beyond_what_github_takes_leaves_differences_out() -> None:
     text = review(many)
     assert len(text) <= LONGEST
     assert "too long for a comment" in text
+
+
+def test_a_further_app_machine_takes_its_share_and_nothing_restarts() -> None:
+    changes = between(on_machines(counts=FOUR_ROLES | {"app": 1}), on_machines(counts=FOUR_ROLES))
+    added = changes["machine app-2"]
+    assert (added.action, added.effect, added.facts) == ("added", "runs web, api, gateway", ("app, 10.9.0.12",))
+    assert changes["machine data-1"].facts[0].startswith("opening added: ")
+    api = changes["workload api"]
+    assert (api.effect, api.impact) == ("starts on app-2 too", "switch")
+    assert api.facts == ("machine app-1 → app-1, app-2", "replicas 1 → 2")
+    assert impact_of(list(changes.values())) == "switch"
+
+
+def test_a_service_on_another_machine_leaves_its_data_behind() -> None:
+    changes = between(on_machines(counts={"all": 1}), on_machines())
+    postgres = changes["workload postgres"]
+    assert postgres.effect == "starts on data-1 with empty volumes; its data stays on all-1"
+    assert postgres.impact == "data"
+    assert postgres.facts[0] == "machine all-1 → data-1"
+    assert changes["machine all-1"].action == "removed"
+
+
+def test_from_one_engine_to_machines_everything_starts_anew() -> None:
+    changes = between(planned(), on_machines(counts={"all": 1}))
+    assert changes["workload postgres"].effect.endswith("its data stays on the one engine")
+    web = changes["workload web"]
+    assert (web.effect, web.impact) == ("stops on the one engine and starts on all-1", "interruption")
+
+
+def test_a_document_from_before_there_were_machines_is_understood() -> None:
+    old, new = document(planned()), document(planned({"apps": {"web": {"memory_mib": 64}}}))
+    del old["machines"]
+    assert {change.name for change in difference(old, new)} == {"web", "gateway"}
+
+
+def test_more_memory_of_a_machine_is_told() -> None:
+    changes = between(on_machines(), on_machines(machines=existing(8192, **FOUR_ROLES)))
+    assert changes["machine data-1"].facts == ("memory in MiB 4096 → 8192",)
+    assert not [name for name in changes if name.startswith("workload")]
