@@ -30,6 +30,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """What a policy pack reported of one resource."""
+
+    rule: str
+    resource: str
+    pack: str
+    mandatory: bool
+
+
+@dataclass(frozen=True)
 class Run:
     """How one pulumi command ended. `output` is everything it wrote, `messages` what the engine reported."""
 
@@ -37,6 +47,7 @@ class Run:
     steps: tuple[Step, ...]
     messages: str
     output: str
+    violations: tuple[Violation, ...] = ()
 
     @property
     def changes(self) -> Counter[str]:
@@ -89,8 +100,8 @@ class Stack:
     def preview(self, *arguments: str) -> Run:
         return self._run("preview", "", *arguments)
 
-    def destroy(self, faults: str = "") -> Run:
-        return self._run("destroy", faults, "--yes", "--skip-preview")
+    def destroy(self, faults: str = "", *arguments: str) -> Run:
+        return self._run("destroy", faults, "--yes", "--skip-preview", *arguments)
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources of the state, as `pulumi stack export` has them."""
@@ -153,7 +164,7 @@ class Stack:
             timeout=RUN_SECONDS,
         )
         logged = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
-        return Run(done.returncode, tuple(_steps(logged)), _messages(logged), done.stdout)
+        return Run(done.returncode, tuple(_steps(logged)), _messages(logged), done.stdout, tuple(_violations(logged)))
 
     def _checked(self, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(
@@ -187,6 +198,14 @@ def _steps(events: list[dict[str, Any]]) -> Iterator[Step]:
             metadata = event["resourcePreEvent"]["metadata"]
             if metadata["type"] != "pulumi:pulumi:Stack" and not metadata["type"].startswith("pulumi:providers:"):
                 yield Step(metadata["op"], metadata["type"], metadata["urn"].split("::", 3)[3])
+
+
+def _violations(events: list[dict[str, Any]]) -> Iterator[Violation]:
+    for event in events:
+        if found := event.get("policyEvent"):
+            pack = f"{found['policyPackName']}@{found['policyPackVersion']}"
+            urn = found.get("resourceUrn", "")
+            yield Violation(found["policyName"], urn.split("::")[-1], pack, found["enforcementLevel"] == "mandatory")
 
 
 def _messages(events: list[dict[str, Any]]) -> str:
