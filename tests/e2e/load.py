@@ -34,7 +34,7 @@ import aiohttp
 
 MAX_RATE, MAX_SECONDS, MAX_UNDER_WAY, MAX_DETAILS = 1000.0, 3600.0, 2000, 500
 TIMEOUT_SECONDS = 15.0
-MESSAGE_SECONDS, ANSWER_SECONDS = 0.5, 5.0
+MESSAGE_SECONDS = 0.5
 PIECE = hashlib.sha256(b"groundwork").digest() * 2048  # 64 KiB
 GOING_AWAY, SERVICE_RESTART = 1001, 1012
 
@@ -58,6 +58,8 @@ class Options:
     upload_bytes: int = 100 * 1024 * 1024
     """0: no upload."""
     upload_seconds: float = 20.0
+    timeout_seconds: float = TIMEOUT_SECONDS
+    """Of a request; a message must be answered in a third of that."""
 
 
 def loopback_url(url: str) -> str:
@@ -163,7 +165,7 @@ class Load:
         tracing.on_connection_reuseconn.append(_mark_reuse)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self.options.timeout_seconds),
             trace_configs=[tracing],
         ) as session:
             _never_retry(session)
@@ -255,7 +257,7 @@ class Load:
                 await asyncio.sleep(max(0.0, start + number * pause - time.monotonic()))
                 yield PIECE
 
-        timeout = aiohttp.ClientTimeout(total=2 * self.options.upload_seconds + TIMEOUT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=2 * self.options.upload_seconds + self.options.timeout_seconds)
         headers = {"content-length": str(count * len(PIECE)), "content-type": "application/octet-stream"}
         while not self.over.is_set():
             try:
@@ -288,12 +290,13 @@ class Load:
     async def _one_websocket(self, session: aiohttp.ClientSession) -> int | None:
         """Sends and checks until the socket closes; returns the code it closed with."""
         wanted: list[str] = []
+        answer_seconds = self.options.timeout_seconds / 3
         async with session.ws_connect(self.options.url + "/ws", ssl=False) as websocket:
             self.report.connects += 1
             sender = asyncio.create_task(self._messages(websocket, wanted))
             try:
                 while True:
-                    message = await websocket.receive(timeout=ANSWER_SECONDS)
+                    message = await websocket.receive(timeout=answer_seconds)
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         return websocket.close_code
                     answer = json.loads(message.data)
@@ -302,7 +305,7 @@ class Load:
                     self.report.messages += 1
                     self.report.seen(answer["release"])
             except TimeoutError:
-                raise Wrong("silent", f"no answer within {ANSWER_SECONDS:g} s") from None
+                raise Wrong("silent", f"no answer within {answer_seconds:g} s") from None
             finally:
                 sender.cancel()
 
@@ -355,12 +358,13 @@ def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
     parser.add_argument("--slow-ms", type=int, default=500)
     parser.add_argument("--upload-mib", type=float, default=100, help="0: no upload")
     parser.add_argument("--upload-seconds", type=float, default=20, help="least time of an upload")
+    parser.add_argument("--timeout-seconds", type=float, default=TIMEOUT_SECONDS, help="of one request")
     parser.add_argument("--no-websocket", action="store_true")
     parser.add_argument("--json", type=Path, help="write the report into this file")
     given = parser.parse_args(arguments)
     if not 0 < given.rate <= MAX_RATE or not 0 < given.seconds <= MAX_SECONDS:
         parser.error(f"--rate up to {MAX_RATE:g} and --seconds up to {MAX_SECONDS:g}")
-    bounds = {"slow_share": 1, "slow_ms": 10_000, "upload_mib": 1024, "upload_seconds": 600}
+    bounds = {"slow_share": 1, "slow_ms": 10_000, "upload_mib": 1024, "upload_seconds": 600, "timeout_seconds": 600}
     for name, high in bounds.items():
         if not 0 <= getattr(given, name) <= high:
             parser.error(f"--{name.replace('_', '-')} from 0 to {high}")
@@ -368,9 +372,8 @@ def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
         url = loopback_url(given.url)
     except TargetRefused as error:
         parser.error(str(error))
-    same = {
-        name: getattr(given, name) for name in ("rate", "seconds", "slow_share", "slow_ms", "upload_seconds")
-    }
+    names = ("rate", "seconds", "slow_share", "slow_ms", "upload_seconds", "timeout_seconds")
+    same = {name: getattr(given, name) for name in names}
     upload_bytes = int(given.upload_mib * 1024 * 1024)
     options = Options(url=url, websocket=not given.no_websocket, upload_bytes=upload_bytes, **same)
     return options, given.json

@@ -10,6 +10,7 @@
 #   redis:8                    sid's Redis 8, without the official image's modules; user redis 999
 #   mysql:8.4                  sid's MySQL, which is 9.7 (Debian has no 8.4), without MySQL Shell; user mysql 999
 #   rabbitmq:4-management      sid's RabbitMQ 4.3 and Erlang; user rabbitmq 999
+#   goacme/lego:v4.35.2        sid's lego of that version, at /lego; Debian's shell instead of Alpine's
 #
 # Usage, as root with debootstrap and a running engine: stand_in_images.sh [IMAGE...]   (default: all of them)
 # An image that is present is left alone, so an official one is never replaced; `docker image rm` it to renew it.
@@ -295,6 +296,17 @@ CMD ["rabbitmq-server"]
 DOCKERFILE
 }
 
+make_lego() {
+    build sid "$1" <<'DOCKERFILE'
+FROM stand-in:sid
+ARG DEBIAN_FRONTEND
+RUN apt-get update && apt-get install -y ca-certificates lego tzdata && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
+ && /usr/bin/lego --version | grep -q 'version 4.35.2' && mv /usr/bin/lego /lego
+ENTRYPOINT ["/lego"]
+EXPOSE 80
+DOCKERFILE
+}
+
 make() {
     rm -rf "$work/context"
     mkdir "$work/context"
@@ -307,6 +319,7 @@ make() {
         redis:8) make_redis "$1" ;;
         mysql:8.4) make_mysql "$1" ;;
         rabbitmq:4-management) make_rabbitmq "$1" ;;
+        goacme/lego:v4.35.2) make_lego "$1" ;;
         *)
             echo "no stand-in is known for $1" >&2
             return 1
@@ -316,7 +329,7 @@ make() {
 
 if [ $# = 0 ]; then
     set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8 mysql:8.4 \
-        rabbitmq:4-management
+        rabbitmq:4-management goacme/lego:v4.35.2
 fi
 for image; do
     if present "$image"; then
