@@ -72,8 +72,8 @@ def test_every_target_of_make_exists(page: Path) -> None:
 @every_page
 def test_every_command_of_ops_exists(page: Path) -> None:
     known = {str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback}
-    named = {name for code in code_of(page.read_text()) for name in re.findall(r"python -m ops ([a-z]+)", code)}
-    assert named <= known
+    named = {name for code in code_of(page.read_text()) for name in re.findall(r"python -m ops ([a-z-]+)", code)}
+    assert named <= {name.replace("_", "-") for name in known}
 
 
 def paths_named(page: Path) -> Iterator[str]:
