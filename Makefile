@@ -16,7 +16,9 @@ ON = --stack "$(STACK)" --system "$(SYSTEM)" --providers "$(PROVIDERS)" -- $(ARG
 PIP = $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
-SLOW_TESTS := $(wildcard tests/engine tests/e2e)
+# Judges that mostly wait: for certificates and their renewal, for machines, for an account of AWS.
+SLOW_JUDGES := $(wildcard $(foreach name,acme ready buckets backup_policies,tests/judges/test_$(name).py))
+SLOW_TESTS := $(SLOW_JUDGES) $(wildcard tests/engine tests/e2e)
 CLUSTER_TESTS := $(wildcard tests/cluster)
 CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests)
 
@@ -58,7 +60,7 @@ test: lint test-fast ## everything: first what needs no engine, then what does
 	engine=$$($(ENGINE) install) && GROUNDWORK_PULUMI="$$engine" $(PYTHON) -m pytest -ra $(SLOW_TESTS)
 
 test-fast: $(DEV) ## tests that need no engine
-	$(PYTHON) -m pytest -q -n auto $(FAST_TESTS)
+	$(PYTHON) -m pytest -q -n auto $(FAST_TESTS) $(SLOW_JUDGES:%=--ignore=%)
 
 cluster-test: $(DEV) ## tests on a real API server; the first run builds it, for 10 to 20 minutes
 	$(PYTHON) -m pytest -ra $(CLUSTER_TESTS)
