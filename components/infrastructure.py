@@ -13,9 +13,8 @@ from groundwork.cloud import Aws, AwsBackups
 from groundwork.cloud import Edge as EdgeSettings
 from groundwork.deployment import Deployment
 from groundwork.hardening import Hardening, document, hardenings, ready_command, script
-from groundwork.machines import AwsMachines, ExistingMachines
+from groundwork.machines import APP_ROLES, AwsMachines, ExistingMachines
 from groundwork.paths import outward_of
-from groundwork.placement import APP_ROLES
 from groundwork.settings import Settings
 from groundwork.tags import tags_of
 

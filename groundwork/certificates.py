@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from .faults import Fault
+from .machines import APP_ROLES
 from .nginx import Served
 from .settings import Acme, Settings
 from .targets import KubernetesTarget
@@ -146,7 +147,7 @@ def certificate_misfits(settings: Settings) -> Iterator[Fault]:
     """Where the certificate can't come from where the settings say."""
     entry, where = settings.entry, "groundwork:entry.acme"
     ends_before = "TLS ends at the load balancer of groundwork:edge, which gets its own certificate"
-    gateways = sum(machine.role in ("app", "all") for machine in settings.stack_machines)
+    gateways = sum(machine.role in APP_ROLES for machine in settings.stack_machines)
     if settings.edge and entry.certificate:
         yield Fault("groundwork:entry.certificate", ends_before, "take it out")
     if entry.acme is None:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 from .cloud import AwsBackups, AwsNetwork, Edge, LocalBackups
 from .faults import Fault
-from .machines import AwsMachines, ExistingMachines
+from .machines import APP_ROLES, AwsMachines, ExistingMachines
 from .settings import Settings
 from .targets import DockerTarget, KubernetesTarget
 
@@ -49,7 +49,7 @@ def _way_out_misfits(machines: AwsMachines, network: AwsNetwork) -> Iterator[Fau
     if network.nat == "none" and private:
         what = f"with `none` these roles get no packages and no images: {', '.join(private)}"
         instead = "say `one`, or `one_per_zone`"
-        if {*private} <= {"app", "all"}:
+        if {*private} <= {*APP_ROLES}:
             instead += f", or give {' and '.join(f'roles.{role}.public: true' for role in private)}"
         yield Fault("groundwork:aws.network.nat", what, instead)
 
@@ -57,7 +57,7 @@ def _way_out_misfits(machines: AwsMachines, network: AwsNetwork) -> Iterator[Fau
 def _entry_misfits(machines: AwsMachines, settings: Settings) -> Iterator[Fault]:
     for role, one in machines.roles.items():
         in_front = one.public or settings.edge or settings.entry.trusted_proxies
-        if role in ("app", "all") and not in_front:
+        if role in APP_ROLES and not in_front:
             what = "nobody outside reaches the gateway, whose machine has no public address and no load balancer"
             instead = "give groundwork:edge, or say `true`, or give entry.trusted_proxies, where your own balancer is"
             yield Fault(f"groundwork:machines.roles.{role}.public", what, instead)

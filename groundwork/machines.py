@@ -21,6 +21,8 @@ from .sizes import instance_type
 
 RoleName = Literal["app", "data", "cache", "monitoring", "all"]
 ROLES: tuple[RoleName, ...] = get_args(RoleName)
+APP_ROLES: tuple[RoleName, ...] = ("app", "all")
+"""Roles that run apps, the gateway and release jobs."""
 SYSTEM_MIB = 512
 """Of a machine's memory, for its own system: the rest is for containers."""
 PUBLIC_KEY = r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/]+={0,3}( \S+)?$"
@@ -195,7 +197,7 @@ class AwsMachines(_Placed):
     def _sound(self) -> AwsMachines:
         all_alone({role: len(one.zones) for role, one in self.roles.items()})
         for role, one in self.roles.items():
-            if one.public and role not in ("app", "all"):
+            if one.public and role not in APP_ROLES:
                 raise ValueError(f"roles.{role}.public would give it a public address; only app and all may have one")
         names = {f"{role}-{number}" for role, one in self.roles.items() for number in range(1, len(one.zones) + 1)}
         for name in self.unprotected:

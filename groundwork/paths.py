@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from .cloud import CompatibleBackups
-from .machines import ROLES, Machine, NoMachines, Opening, RoleName
+from .machines import APP_ROLES, ROLES, Machine, NoMachines, Opening, RoleName
 from .settings import Settings
 from .workload import Workload
 
@@ -163,7 +163,7 @@ def outward_of(settings: Settings, workloads: Iterable[Workload]) -> dict[RoleNa
         everywhere |= {Outward(port=NTP, protocol="udp")}
     apps = {destination(text) for workload in workloads for text in workload.egress}
     roles = roles_of(settings.stack_machines)
-    return {role: everywhere | (apps if role in ("app", "all") else set()) for role in roles}
+    return {role: everywhere | (apps if role in APP_ROLES else set()) for role in roles}
 
 
 def _ports_of_addresses(settings: Settings) -> Iterator[int]:

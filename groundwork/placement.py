@@ -12,7 +12,7 @@ from .addressing import closed_range, open_range, ports, subnets
 from .certificates import NAME as CERTIFICATES
 from .deployment import Connection, Endpoint, Network, Share, peak_mib
 from .faults import Fault
-from .machines import SYSTEM_MIB, AwsMachines, Machine, NoMachines, Opening
+from .machines import APP_ROLES, SYSTEM_MIB, AwsMachines, Machine, NoMachines, Opening
 from .nginx import Upstream
 from .peers import Peers
 from .settings import Settings
@@ -20,8 +20,6 @@ from .system import System
 from .targets import DockerTarget, KubernetesTarget
 from .workload import Published, Workload
 
-APP_ROLES = ("app", "all")
-"""Roles that run apps, the gateway and release jobs."""
 GATEWAY = "gateway"
 
 

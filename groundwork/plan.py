@@ -13,10 +13,10 @@ from .deployment import Connection, Deployment, Network, Share
 from .faults import Fault, FaultsError
 from .gateway import gateway_workload
 from .images import ImageLock, with_prefix
+from .machines import APP_ROLES
 from .misfits import PLAIN_SECRETS, memory_fault, misfits
 from .nginx import Upstream
 from .placement import (
-    APP_ROLES,
     local_networks,
     memory_faults,
     openings_of,
