@@ -99,12 +99,13 @@ def log_bucket_policy(arn: str, account: str) -> dict[str, object]:
 
 
 def balancer_networks(settings: Settings) -> tuple[IPv4Network, ...]:
-    """The subnets in which the balancer has its addresses."""
+    """Where requests to the gateways come from: the subnets of the load balancer, or those of yours."""
     network = settings.aws.network if settings.aws else None
-    return tuple(machine_subnet(network.range, "public", zone) for zone in sorted(network.zones)) if network else ()
+    if not settings.edge or not network:
+        return settings.entry.trusted_proxies
+    return tuple(machine_subnet(network.range, "public", zone) for zone in sorted(network.zones))
 
 
 def trusted_proxies(settings: Settings) -> tuple[IPv4Network, ...]:
-    """Whose word about the client the gateway takes."""
-    given = settings.entry.trusted_proxies
-    return balancer_networks(settings) if settings.edge and not given else given
+    """Whose word about the client the gateway takes: the balancer's, and that of whatever stands in front of it."""
+    return tuple(dict.fromkeys((*balancer_networks(settings), *settings.entry.trusted_proxies)))

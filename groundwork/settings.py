@@ -79,8 +79,8 @@ class Entry(Model):
     acme: Acme | None = None
     """Instead of `certificate`, on a Docker engine that the Internet reaches at port 80."""
     trusted_proxies: tuple[AddressRange, ...] = ()
-    """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed. With `edge` the
-    default is the subnets of its load balancer."""
+    """Networks of load balancers in front, whose X-Forwarded-For and X-Forwarded-Proto are believed. That of
+    `edge` is believed anyway."""
     requests_per_second: Annotated[Number, Field(ge=0.1, le=100_000)] = 50
     """Sustained requests of one client address; above it, and beyond `burst`, the gateway answers 429."""
     burst: Annotated[Whole, Field(ge=1, le=100_000)] = 200

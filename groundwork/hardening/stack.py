@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Network
 
-from ..addressing import closed_range, machine_subnet
+from ..addressing import closed_range
+from ..edge import balancer_networks
 from ..machines import AwsMachines, ExistingMachines, Machine, Opening
 from ..settings import Settings
 from ..targets import DockerTarget
@@ -29,7 +29,7 @@ def hardenings(
     addresses = {machine.name: machine.address for machine in known}
     keys = (*(machines.deployers if isinstance(machines, AwsMachines) else ()), *deployers)
     times = machines.time_servers or ((AWS_TIME,) if isinstance(machines, AwsMachines) else ())
-    balancers = tuple(balancer_subnets(settings))
+    balancers = balancer_networks(settings)
 
     def networks(names: Iterable[str]) -> Iterator[str]:
         for name in names:
@@ -65,15 +65,6 @@ def hardenings(
         )
         for machine in known
     }
-
-
-def balancer_subnets(settings: Settings) -> Iterator[IPv4Network]:
-    """Where a load balancer's own addresses are: the public subnets, or what `entry.trusted_proxies` names."""
-    if isinstance(settings.machines, AwsMachines) and settings.aws and settings.aws.network:
-        network = settings.aws.network
-        yield from (machine_subnet(network.range, "public", zone) for zone in network.zones)
-    else:
-        yield from settings.entry.trusted_proxies
 
 
 def _device(machines: AwsMachines | ExistingMachines, machine: Machine) -> str:

@@ -226,8 +226,10 @@ def test_behind_a_load_balancer_a_connection_ends_at_its_side_first() -> None:
     assert int(timeout.split()[1].rstrip("s;")) > 600
 
 
-def test_whom_the_gateway_believes_can_be_said_instead() -> None:
+def test_the_gateway_believes_its_load_balancer_and_whoever_stands_in_front_of_that() -> None:
     text = routes(planned({"entry": NAMED | {"trusted_proxies": ["10.9.0.0/24"]}, "edge": EDGE} | TWO))
     assert [line for line in text.splitlines() if line.startswith("set_real_ip_from")] == [
-        "set_real_ip_from 10.9.0.0/24;"
+        "set_real_ip_from 10.20.0.0/21;",
+        "set_real_ip_from 10.20.8.0/21;",
+        "set_real_ip_from 10.9.0.0/24;",
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from groundwork.edge import trusted_proxies
 from groundwork.hardening import digest, document, hardenings, ready_command, script
 from groundwork.hardening.cloud_init import PATH
 from groundwork.hardening.engine import MOST_TASKS, daemon_settings, tasks_max
@@ -265,8 +266,19 @@ def test_machines_of_aws_have_a_data_disk_their_deployers_and_the_clouds_time() 
     found = hardenings(configured(AWS).settings, openings, prefix="shop-prod")["all-1"]
     assert found.data_disk and not found.data_device
     assert found.deployers == (KEY,) and found.time_servers == ("169.254.169.123",) and found.reboot_at == "04:30"
+
+
+@pytest.mark.parametrize("edge", [None, {"hosted_zone": "example.com"}], ids=["a balancer of one's own", "edge"])
+def test_the_firewall_lets_in_what_the_gateway_believes(edge: dict[str, Any] | None) -> None:
+    outside = IPv4Network("10.99.9.0/24")
+    more = {"edge": edge, "entry": {"server_names": ["example.com"], "trusted_proxies": [str(outside)]}}
+    settings = configured(AWS | more).settings
+    openings = {"all-1": (Opening(port=80, sources=("balancer",)),)}
+    found = hardenings(settings, openings, prefix="shop-prod")["all-1"]
     assert found.openings[0].sources == tuple(map(str, found.balancer_subnets))
-    assert len(found.balancer_subnets) == 2
+    subnets = [IPv4Network("10.20.0.0/21"), IPv4Network("10.20.8.0/21")]
+    assert [*found.balancer_subnets] == (subnets if edge else [outside])
+    assert [*trusted_proxies(settings)] == ([*subnets, outside] if edge else [outside])
 
 
 def test_a_stack_without_machines_has_none_to_harden() -> None:
