@@ -33,10 +33,10 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 inside() { DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$root" "$@"; }
 inside apt-get -qq update
 inside apt-get -qq --yes upgrade
+# All at once: the resolver that is among them finds no names here.
 inside apt-get -qq --yes --no-install-recommends install apparmor cloud-guest-utils cloud-init dbus initramfs-tools \
     iproute2 iputils-ping kmod less libpam-systemd linux-image-cloud-amd64 locales netplan.io openssh-server procps \
-    python3 sudo systemd-resolved systemd-timesyncd tzdata udev zstd
-inside apt-get -qq --yes --no-install-recommends install busybox-static lynis
+    python3 sudo systemd-resolved systemd-timesyncd tzdata udev zstd busybox-static lynis
 rm "$root/usr/sbin/policy-rc.d"
 rm -f "$root"/var/cache/apt/archives/*.deb "$root"/etc/ssh/ssh_host_*
 echo '/dev/vda / ext4 errors=remount-ro 0 1' > "$root/etc/fstab"
