@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ops.place import Line, Wanted
+from tools.engine.checkout import UserError
 
 if TYPE_CHECKING:
     import docker
@@ -50,25 +51,29 @@ def line_of(container: Container, raw: bytes) -> Line:
 def followed(
     engine: docker.DockerClient, containers: list[Container], labels: list[str], options: dict[str, Any]
 ) -> Iterator[Line]:
-    """What there is, then what comes, also of containers that start meanwhile. Ends with the caller."""
+    """What there is, then what comes, also of containers that start meanwhile. Ends with the caller; UserError once
+    the engine is gone."""
     from docker.errors import DockerException
 
     now = int(time.time())
-    arrived: queue.SimpleQueue[Line] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
     # A stream begins at a whole second: by its time a line is known that was shown already.
     shown: dict[str, str] = {}
 
     def read(container: Container, since: int) -> None:
         # A container that is removed meanwhile has said everything.
-        with contextlib.suppress(DockerException):
+        with contextlib.suppress(*broken()):
             for line in lines_of(container, container.logs(stream=True, follow=True, timestamps=True, since=since)):
                 arrived.put(line)
 
     def watch() -> None:
         filters = {"type": "container", "event": "start", "label": labels}
-        for event in engine.events(decode=True, since=now, filters=filters):
-            with contextlib.suppress(DockerException):
-                start(engine.containers.get(event["id"]), int(event["time"]))
+        with contextlib.suppress(*broken()):
+            for event in engine.events(decode=True, since=now, filters=filters):
+                with contextlib.suppress(DockerException):
+                    start(engine.containers.get(event["id"]), int(event["time"]))
+        # This stream ends only with its engine.
+        arrived.put(None)
 
     def start(container: Container, since: int) -> None:
         threading.Thread(target=read, args=(container, since), daemon=True).start()
@@ -80,8 +85,17 @@ def followed(
         if container.status == "running":
             start(container, now)
     threading.Thread(target=watch, daemon=True).start()
-    while True:
-        line = arrived.get()
-        if line.time > shown.get(line.container, ""):
-            shown[line.container] = line.time
-            yield line
+    while found := arrived.get():
+        if found.time > shown.get(found.container, ""):
+            shown[found.container] = found.time
+            yield found
+    raise UserError("The Docker engine does not answer any more.")
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """What the Docker SDK raises where a connection ends: at its start its own errors, later those of what it uses."""
+    from docker.errors import DockerException
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    return DockerException, RequestException, HTTPError

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ from groundwork.deployment import Deployment
 from groundwork.workload import Workload
 from ops.on_docker import OnDocker, engine_of
 from ops.on_docker.bridge import Bridge, first_of, forwarded
+from ops.on_docker.logs import broken
 from ops.place import Line, Replica, Row, Tunnel, Wanted, blank, newest_ready
 from tools.engine.checkout import UserError
 
@@ -86,16 +88,24 @@ class OnMachines:
             found = self._everywhere(lambda engine: list(engine.lines(workload, wanted)))
             yield from sorted(replace(line, machine=name) for name, line in found)
             return
-        arrived: queue.SimpleQueue[Line] = queue.SimpleQueue()
+        arrived: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
 
         def read(name: str, engine: OnDocker) -> None:
-            for line in engine.lines(workload, wanted):
-                arrived.put(replace(line, machine=name))
+            lost: tuple[type[Exception], ...] = (UserError, *broken())
+            try:
+                for line in engine.lines(workload, wanted):
+                    arrived.put(replace(line, machine=name))
+            except lost:
+                now = datetime.now(UTC).isoformat()
+                arrived.put(Line(time=now, container="", workload="", text="does not answer any more", machine=name))
+            arrived.put(None)
 
         for name, engine in self.reached.items():
             threading.Thread(target=read, args=(name, engine), daemon=True).start()
-        while True:
-            yield arrived.get()
+        for _ in self.reached:
+            while line := arrived.get():
+                yield line
+        raise UserError("No machine answers any more.")
 
     def replicas(self, workload: str) -> list[Replica]:
         found = self._everywhere(lambda engine: engine.replicas(workload))

@@ -51,9 +51,11 @@ OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDp1bnQgZ3JvdW5kd29yayBrZXkgZm9yIGR
 
 @dataclass
 class Engine:
-    """As much of a Docker engine as `ops` asks: containers with a workload, a state, an address and one line each."""
+    """As much of a Docker engine as `ops` asks: containers with a workload, a state, an address and one line each.
+    Nothing happens on it, until it is `gone`."""
 
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gone: threading.Event = field(default_factory=threading.Event)
 
     def has(self, workload: str, started: str, address: str = "127.0.0.1", internal: bool = False) -> None:
         name = f"shop-test-{workload}-0"
@@ -84,8 +86,6 @@ class Engine:
             return struct.pack(">BxxxL", 1, len(line)) + line
         if where.endswith("/stats"):
             return json.dumps({"memory_stats": {"usage": 64 * 1_048_576}}).encode()
-        if where == "/events":
-            return b""
         assert where.startswith("/networks/"), path
         return json.dumps({"Id": "n", "Internal": where.endswith("closed")}).encode()
 
@@ -109,6 +109,13 @@ def serve(engine: Engine, path: Path) -> ThreadingUnixStreamServer:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if "/events?" in self.path:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.flush()
+                engine.gone.wait()
+                self.close_connection = True
+                return
             body = engine.answer(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -200,6 +207,16 @@ def test_what_is_followed_comes_from_all_machines(two: dict[str, Machine]) -> No
     assert sorted((line.machine, line.workload) for line in lines) == [
         ("app-1", "api"), ("data-1", "api"), ("data-1", "postgres"),
     ]  # fmt: skip
+
+
+def test_a_machine_that_is_lost_while_it_is_followed_is_named(two: dict[str, Machine]) -> None:
+    lines = place({"app-1": two["app-1"]}).lines("", Wanted(follow=True))
+    assert next(lines).workload == "api"
+    two["app-1"].engine.gone.set()
+    assert next(lines).text == "does not answer any more"
+    with pytest.raises(UserError, match=r"No machine answers any more"):
+        next(lines)
+    two["app-1"].engine.gone.clear()
 
 
 def test_a_shell_is_opened_on_the_machine_of_the_newest_container(

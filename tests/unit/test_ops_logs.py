@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from unittest.mock import ANY
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from requests import ConnectionError
 
 from ops import logs
 from ops.checkout import open_stack
@@ -91,6 +93,7 @@ def test_following_shows_each_line_once_and_takes_in_containers_that_start() -> 
 
     def events(**_: object) -> Iterator[dict[str, Any]]:
         yield {"id": "new", "time": int(time.time())}
+        threading.Event().wait()
 
     engine = SimpleNamespace(events=events, containers=SimpleNamespace(get=lambda _: fresh))
     # The stream begins with the line that was shown already.
@@ -102,3 +105,12 @@ def test_following_shows_each_line_once_and_takes_in_containers_that_start() -> 
     found = list(itertools.islice(followed(cast(Any, engine), [old], [], {}), 3))
     assert found[0].text == "before"
     assert sorted(line.text for line in found[1:]) == ["after", "hello"]
+
+
+def test_following_ends_with_the_engine_and_says_so() -> None:
+    def lost(**_: object) -> Iterator[dict[str, Any]]:
+        raise ConnectionError("Connection reset by peer")
+
+    engine = SimpleNamespace(events=lost)
+    with pytest.raises(UserError, match=r"^The Docker engine does not answer any more\.$"):
+        list(followed(cast(Any, engine), [], [], {}))
