@@ -2,7 +2,7 @@
 
 Needs root, qemu, debootstrap and Debian's mirror. What is booted is Debian 12 with its own kernel for clouds, and gets
 its packages from the mirror as any machine does; what ships is Ubuntu 24.04 or Debian 12 in the image of the cloud. It
-takes up to two hours on two cores, since the processor is emulated: GROUNDWORK_BOOT=1 says that it is wanted.
+takes half an hour on two cores, since the processor is emulated: GROUNDWORK_BOOT=1 says that it is wanted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ BAN_SECONDS = 120
 def disk() -> Path:
     """The disk that both machines begin with."""
     if not os.environ.get("GROUNDWORK_BOOT"):
-        pytest.skip("NOT BOOTED: it takes up to two hours; GROUNDWORK_BOOT=1 says that it is wanted")
+        pytest.skip("NOT BOOTED: it takes half an hour and more; GROUNDWORK_BOOT=1 says that it is wanted")
     if missing() or os.geteuid():
         pytest.skip(f"NOT BOOTED: needs root and, of Debian, {', '.join(missing()) or 'everything that is here'}")
     made = subprocess.run([ROOT / "tests/e2e/machine_disk.sh", MADE], capture_output=True, text=True, timeout=1800)
