@@ -174,6 +174,7 @@ class Running:
     https: str
     version: str
     expected_version: str
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,7 @@ def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             f"https://127.0.0.1:{ports[HTTPS]}",
             f"http://127.0.0.1:{ports[VERSION]}/version",
             reload.version,
+            main.parent / "log",
         )
 
 
@@ -249,6 +251,16 @@ def test_every_answer_has_the_security_headers_even_a_failed_one(running: Runnin
         assert answer.headers["x-frame-options"] == "SAMEORIGIN"
         assert answer.headers["server"] == "nginx"
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_every_request_is_in_the_log_and_no_probe_is(running: Running) -> None:
+    before = len(running.log.read_text().splitlines())
+    httpx.get(f"{running.https}/health", verify=False)
+    answer = httpx.get(f"{running.https}/api/x?secret=1", verify=False, timeout=20)
+    lines = [line for line in running.log.read_text().splitlines()[before:] if line.startswith("{")]
+    (said,) = map(json.loads, lines)
+    assert (said["path"], said["status"], said["client"]) == ("/api/x", 502, "127.0.0.1")
+    assert said["request_id"] == answer.headers["x-request-id"]
 
 
 def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
