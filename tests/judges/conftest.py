@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.monitoring import programs
 from tests.sample import ROOT
 from tools.engine.checkout import Checkout
 from tools.engine.install import go_toolchain
@@ -51,6 +52,22 @@ def judges() -> Path:
 
 
 @pytest.fixture(scope="session")
+def monitoring() -> Path:
+    """The folder of promtool, amtool and the servers they belong to, in Debian's current versions."""
+    with alone("monitoring"):
+        done = programs.install()
+    if done.returncode == UNREACHABLE and not os.environ.get("CI"):
+        pytest.skip(f"NOT JUDGED: the packages can't be reached from here. {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return programs.FOLDER
+
+
+@pytest.fixture(scope="session")
+def promtool(monitoring: Path) -> Path:
+    return monitoring / "promtool"
+
+
+@pytest.fixture(scope="session")
 def actionlint() -> Path:
     return built("github.com/rhysd/actionlint/cmd/actionlint")
 
@@ -73,9 +90,11 @@ def built(package: str) -> Path:
     return program
 
 
-def run_go(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_go(*arguments: str, module: Path = HERE, toolchain: str = "local") -> subprocess.CompletedProcess[str]:
+    """`toolchain="auto"` lets Go get the newer one that a module asks for."""
     go, environment = go_toolchain(Checkout(ROOT), print)
-    return subprocess.run([go, *arguments], cwd=HERE, env=environment, capture_output=True, text=True, timeout=300)
+    environment["GOTOOLCHAIN"] = toolchain
+    return subprocess.run([go, *arguments], cwd=module, env=environment, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,48 @@
+"""All alerts of a stack, in the groups in which Prometheus evaluates them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .alerts import Alert, Group
+from .host_rules import container_alerts, host_alerts
+from .objectives import Objectives
+from .self_rules import exporter_alerts, self_alerts
+from .system_rules import app_alerts, budget_alerts, entry_alerts, restart_alerts, serving_alerts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What Prometheus scrapes, by job. An alert about a metric that nobody has would never fire."""
+
+    serving: tuple[str, ...]
+    """Workloads of the system that are scraped themselves: the gateway, apps, RabbitMQ."""
+    watching: tuple[str, ...]
+    """Exporters, and the parts of monitoring itself."""
+    services: tuple[Alert, ...] = ()
+    """What the catalog's entries say."""
+    entry: bool = True
+    """The blackbox exporter asks the system's address, as the job `entry`."""
+    hosts: bool = False
+    """There is a node exporter, as the job `node-exporter`."""
+    containers: bool = False
+    """There is cAdvisor, as the job `cadvisor`."""
+
+
+def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
+    """The budgets, which look days back, are evaluated once a minute."""
+    return (
+        Group(name="budget", alerts=budget_alerts(objectives), interval="1m"),
+        Group(name="system", alerts=(*app_alerts(objectives), *serving_alerts(watched.serving), *restart_alerts())),
+        Group(name="entry", alerts=entry_alerts() if watched.entry else ()),
+        *_by_service(watched.services),
+        Group(name="host", alerts=host_alerts(objectives) if watched.hosts else ()),
+        Group(name="containers", alerts=container_alerts() if watched.containers else ()),
+        Group(name="monitoring", alerts=(*self_alerts(), *exporter_alerts(watched.watching))),
+    )
+
+
+def _by_service(alerts: Sequence[Alert]) -> Iterator[Group]:
+    for service in dict.fromkeys(alert.service for alert in alerts):
+        yield Group(name=f"service-{service}", alerts=tuple(alert for alert in alerts if alert.service == service))

@@ -1,0 +1,8 @@
+"""Every case there is, of the system's own alerts and of its backing services'."""
+
+from __future__ import annotations
+
+from tests.monitoring.cases import SYSTEM_CASES
+from tests.monitoring.service_cases import SERVICES
+
+CASES = (*SYSTEM_CASES, *SERVICES)

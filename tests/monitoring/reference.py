@@ -1,0 +1,53 @@
+"""One stack that has every alert there is: what the cases are written for."""
+
+from __future__ import annotations
+
+from groundwork.catalog.backing_service import BackingService, Sizing
+from groundwork.catalog.mysql import Mysql
+from groundwork.catalog.postgres import Postgres
+from groundwork.catalog.rabbitmq import RabbitMq
+from groundwork.catalog.redis import Redis
+from groundwork.monitoring.alerts import Alert, Group
+from groundwork.monitoring.objectives import Objectives
+from groundwork.monitoring.rules import Watched, alert_groups
+from groundwork.system import System
+from groundwork.workload import Image
+
+SERVICES = (
+    Postgres(database="shop"),
+    Mysql(database="shop"),
+    Redis(name="cache", eviction="allkeys-lru", durable=False),
+    Redis(name="results"),
+    RabbitMq(vhost="shop"),
+)
+
+
+def service_alerts(service: BackingService, objectives: Objectives) -> tuple[Alert, ...]:
+    sizing = Sizing(
+        image=Image(reference="example/service:1", digest="sha256:" + "0" * 64, origin="simulated"),
+        version=service.default_version,
+        resources=service.default_resources,
+        generation=1,
+    )
+    return service.alerts(sizing, objectives)
+
+
+def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> tuple[Group, ...]:
+    return alert_groups(
+        objectives,
+        Watched(
+            serving=("api", "gateway"),
+            watching=("node-exporter", "prometheus"),
+            services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
+            hosts=True,
+            containers=True,
+        ),
+    )
+
+
+GROUPS = groups_of(Objectives(), SERVICES)
+ALERTS = {alert.key: alert for group in GROUPS for alert in group.alerts}
+
+
+def groups_of_system(system: System) -> tuple[Group, ...]:
+    return groups_of(system.objectives, system.services)
