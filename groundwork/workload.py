@@ -161,6 +161,14 @@ class Reload:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Where each replica tells Prometheus about itself."""
+
+    port: int
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """One thing that runs. `role` is what it is to the system, `strategy` how a new release takes over.
 
@@ -169,11 +177,12 @@ class Workload:
     cron, in the deployment's time zone), whenever its time has come. One with `delay_seconds` begins so much later, and
     nobody waits for it.
 
-    `uses` names workloads whose `port` it reaches, or `workload.name` for a port of `side_ports`.
+    `uses` names workloads whose `port` it reaches, or `workload.name` for a port of `side_ports`. What is `monitored`
+    is in networks of monitoring as well: so switching that on is a release.
     """
 
     name: str
-    role: Literal["app", "service", "gateway", "job"]
+    role: Literal["app", "service", "gateway", "job", "monitoring"]
     image: Image
     command: tuple[str, ...]
     resources: Resources
@@ -198,15 +207,20 @@ class Workload:
     timeout_seconds: int = 120
     after: tuple[str, ...] = ()
     reload: Reload | None = None
+    metrics: Metrics | None = None
+    monitored: bool = False
 
     @property
     def release(self) -> str:
         """Eight hexadecimal digits over everything that makes this workload what it is, but for how many run."""
         said = asdict(self) | {name: None for name in NO_PART_OF_A_RELEASE} | {"revision": REVISION}
+        # Releases are older than these words, and the one below.
+        for name in ("metrics", "monitored"):
+            if not said[name]:
+                del said[name]
         # A disk grows under what runs.
         said["volumes"] = [volume | {"size_gib": None} for volume in said["volumes"]]
         for volume in said["volumes"]:
-            # Releases are older than this word.
             if not volume["read_only"]:
                 del volume["read_only"]
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
@@ -222,6 +236,11 @@ class Workload:
         """All of its ports by name; the one that clients use is called `main`."""
         main = {"main": self.port} if self.port else {}
         return main | dict(self.side_ports)
+
+    def used_at(self, port: int) -> str:
+        """What a client writes in `uses` to reach it at `port`."""
+        (name,) = (name for name, number in self.ports.items() if number == port)
+        return self.name if name == "main" else f"{self.name}.{name}"
 
     @property
     def servers(self) -> tuple[str, ...]:

@@ -8,8 +8,19 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, StringConstraints
 
 from ..model import Name
-from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
-from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing, numbered
+from ..monitoring.alerts import Alert
+from ..monitoring.mysql_rules import mysql_alerts
+from ..monitoring.objectives import Objectives
+from ..workload import FILES, Exec, File, Image, Probes, Resources, SecretRef, Template, Volume, Workload
+from .backing_service import (
+    ADMIN_PASSWORD,
+    EXPORTER,
+    EXPORTER_PASSWORD,
+    PASSWORD,
+    BackingService,
+    Sizing,
+    numbered,
+)
 
 VOLUME = "/var/lib/mysql"
 SOCKET = "/tmp/mysql.sock"
@@ -107,6 +118,31 @@ SQL
 """
 )
 
+# PROCESS: InnoDB's own counters, dead locks among them. REPLICATION CLIENT: the state of a replica, and the size of the
+# binary logs. Status and settings are for everybody. It reads no table, and what hangs takes no more than these
+# connections from the apps.
+MONITOR = (
+    CLIENT
+    + """\
+mysql --defaults-file=/tmp/admin.cnf <<SQL
+CREATE USER IF NOT EXISTS '{user}'@'%';
+ALTER USER '{user}'@'%' IDENTIFIED BY '$(cat {password})' WITH MAX_USER_CONNECTIONS 3;
+GRANT PROCESS, REPLICATION CLIENT ON *.* TO '{user}'@'%';
+SQL
+"""
+)
+
+COLLECTORS = (
+    # Dead locks, which the status of MySQL itself does not count.
+    "--collect.info_schema.innodb_metrics",
+    # Seven days of it are kept on the disk of the data.
+    "--collect.binlog_size",
+    # For compressed tables, and for a plugin that MySQL does not have.
+    "--no-collect.info_schema.innodb_cmp",
+    "--no-collect.info_schema.innodb_cmpmem",
+    "--no-collect.info_schema.query_response_time",
+)
+
 
 class Mysql(BackingService):
     """One database. Apps log in as a user of their generation, with every right in it and none elsewhere."""
@@ -129,6 +165,8 @@ class Mysql(BackingService):
     retire_seconds: ClassVar[int] = 60
     """A locked account keeps the connections of whoever is still draining, so new ones get a minute before that."""
     user: ClassVar[str] = "999:999"
+    exporter_image: ClassVar[str] = "prom/mysqld-exporter:v0.19.0"
+    """Busybox, whose shell the probes need."""
 
     @property
     def account(self) -> str:
@@ -182,6 +220,24 @@ class Mysql(BackingService):
 
     def retire_account(self, username: str) -> str:
         return RETIRE.format(host=self.name, admin=ADMIN_PASSWORD, user=username)
+
+    def create_exporter_account(self) -> str:
+        return MONITOR.format(host=self.name, admin=ADMIN_PASSWORD, password=EXPORTER_PASSWORD, user=EXPORTER)
+
+    def exporter(self, sizing: Sizing, image: Image) -> Workload:
+        login = f"[client]\nhost = {self.name}\nport = {self.port}\nuser = {EXPORTER}\npassword = "
+        secret = File(name="secrets/exporter.cnf", content=Template((login, self.exporter_password, "\n")))
+        return self._exporter(
+            image,
+            command=("/bin/mysqld_exporter", f"--config.my-cnf={secret.path}", *COLLECTORS),
+            user="65534:65534",
+            port=9104,
+            env={},
+            secret=secret,
+        )
+
+    def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
+        return mysql_alerts(self.name, objectives)
 
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "database": self.database}

@@ -8,8 +8,19 @@ from typing import Annotated, ClassVar
 from pydantic import StringConstraints
 
 from ..model import Name
-from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
-from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing, numbered
+from ..monitoring.alerts import Alert
+from ..monitoring.objectives import Objectives
+from ..monitoring.postgres_rules import postgres_alerts
+from ..workload import FILES, Exec, File, Image, Probes, Resources, SecretRef, Volume, Workload
+from .backing_service import (
+    ADMIN_PASSWORD,
+    EXPORTER,
+    EXPORTER_PASSWORD,
+    PASSWORD,
+    BackingService,
+    Sizing,
+    numbered,
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,50}$")]
 
@@ -78,6 +89,35 @@ SQL
 """
 
 
+# pg_monitor: statistics of all sessions, sizes of databases, the folder of the write-ahead log, all settings, and no
+# row of a table. It may connect to the apps' database alone, and never calls what an app has put there. 16 and later
+# keep connections for it, so that a server whose connections are used up can still say so.
+MONITOR = """\
+PGPASSWORD="$(cat {admin})"
+psql --host={host} --username=postgres --no-psqlrc --set=ON_ERROR_STOP=1 --quiet <<'SQL'
+\\set password `cat {password}`
+SELECT 'CREATE ROLE "{user}"' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
+ALTER ROLE "{user}" LOGIN PASSWORD :'password' CONNECTION LIMIT {connections};
+ALTER ROLE "{user}" SET search_path TO pg_catalog;
+ALTER ROLE "{user}" SET default_transaction_read_only TO on;
+ALTER ROLE "{user}" SET statement_timeout TO '{seconds}s';
+GRANT pg_monitor TO "{user}";
+SELECT format('GRANT %I TO "{user}"', rolname) FROM pg_roles WHERE rolname = 'pg_use_reserved_connections' \\gexec
+GRANT CONNECT ON DATABASE "{owner}" TO "{user}";
+SQL
+"""
+
+COLLECTORS = (
+    # How near the server is to refusing every write.
+    "--collector.database_wraparound",
+    # Thirty series for each table and each role, of which no alert speaks.
+    "--no-collector.stat_user_tables",
+    "--no-collector.statio_user_tables",
+    "--no-collector.stat_progress_vacuum",
+    "--no-collector.roles",
+)
+
+
 class Postgres(BackingService):
     """One database with one owner. Apps log in as a user of their generation and act as the owner."""
 
@@ -98,6 +138,8 @@ class Postgres(BackingService):
     """A quarter for shared buffers, and 20 connections of 5 MiB."""
     port: ClassVar[int] = 5432
     user: ClassVar[str] = "999:999"
+    exporter_image: ClassVar[str] = "prometheuscommunity/postgres-exporter:v0.19.1"
+    """Busybox, whose shell the probes need. From 0.20 on collectors and metrics of slots have other names."""
 
     @property
     def account(self) -> str:
@@ -117,7 +159,7 @@ class Postgres(BackingService):
             env={"PGDATA": f"{volume}/groundwork"},
             files=(
                 File(name="start.sh", content=START),
-                File(name="postgresql.conf", content=configuration(sizing.resources)),
+                File(name="postgresql.conf", content=configuration(sizing.resources) + reserved(sizing)),
                 File(name="pg_hba.conf", content=HBA),
                 self.admin_file(),
             ),
@@ -143,8 +185,51 @@ class Postgres(BackingService):
     def retire_account(self, username: str) -> str:
         return RETIRE.format(admin=ADMIN_PASSWORD, host=self.name, user=username)
 
+    def create_exporter_account(self) -> str:
+        return MONITOR.format(
+            admin=ADMIN_PASSWORD,
+            password=EXPORTER_PASSWORD,
+            host=self.name,
+            owner=self.database,
+            user=EXPORTER,
+            connections=EXPORTER_CONNECTIONS,
+            seconds=EXPORTER_SECONDS,
+        )
+
+    def exporter(self, sizing: Sizing, image: Image) -> Workload:
+        # Where checkpoints are counted from 17 on; asked of an older one, it complains with every scrape.
+        checkpointer = ("--collector.stat_checkpointer",) if int(sizing.version) >= 17 else ()
+        return self._exporter(
+            image,
+            command=("/bin/postgres_exporter", f"--collection-timeout={EXPORTER_SECONDS}s", *COLLECTORS, *checkpointer),
+            user="65534:65534",
+            port=9187,
+            env={
+                "DATA_SOURCE_URI": f"{self.name}:{self.port}/{self.database}?sslmode=disable",
+                "DATA_SOURCE_USER": EXPORTER,
+                "DATA_SOURCE_PASS_FILE": EXPORTER_PASSWORD,
+            },
+            secret=self.exporter_file(),
+        )
+
+    def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
+        return postgres_alerts(self.name, objectives)
+
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "database": self.database}
+
+
+EXPORTER_CONNECTIONS = 3
+"""It keeps one open and opens another for each scrape; one that hangs may still be there at the next."""
+EXPORTER_SECONDS = 8
+"""Less than the 10 s that Prometheus waits: better some figures than none."""
+
+
+def reserved(sizing: Sizing) -> str:
+    """The line of `postgresql.conf` that keeps the exporter the two connections of a scrape."""
+    if not sizing.monitored or int(sizing.version) < 16:
+        return ""
+    return "reserved_connections = 2\n"
 
 
 def volume_path(version: str) -> str:

@@ -9,7 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from ..model import Name, Whole
-from ..workload import FILES, Exec, File, Probes, Resources, SecretRef, Volume, Workload
+from ..monitoring.alerts import Alert
+from ..monitoring.objectives import Objectives
+from ..monitoring.rabbitmq_rules import rabbitmq_alerts
+from ..workload import FILES, Exec, File, Metrics, Probes, Resources, SecretRef, Volume, Workload
 from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
 
 VOLUME = "/var/lib/rabbitmq"
@@ -89,6 +92,10 @@ bash -c 'exec 3<> /dev/tcp/127.0.0.1/{metrics} && printf "GET / HTTP/1.0\\r\\n\\
     [[ $said == HTTP/* ]]' 2>&1"""
 READINESS = "bash -c ': < /dev/tcp/127.0.0.1/{port}' 2>&1"
 
+# Memory, disk and descriptors; the marks beyond which publishers wait; connections made and ended, where more end than
+# are made, since a probe that never logs in counts as one of the former alone.
+NODE_FAMILIES = ("node_coarse_metrics", "node_metrics", "connection_churn_metrics")
+
 
 class RabbitMq(BackingService):
     """A broker with one virtual host. Apps log in as a user of their generation, with every right in it."""
@@ -165,7 +172,19 @@ class RabbitMq(BackingService):
             ),
             timeout_seconds=300,
             grace_seconds=60,
+            metrics=self.metrics if sizing.monitored else None,
         )
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its plugin's, by queue: the sums of `/metrics` hide that one of several has no consumer, and
+        `/metrics/per-object` has dozens of series for each channel and connection as well, of which there is no end.
+
+        These are six series for each queue of the vhost and thirty for the node; `/metrics` has six hundred.
+        """
+        families = ("queue_coarse_metrics", "queue_consumer_count", *NODE_FAMILIES)
+        query = "&".join((f"vhost={self.vhost}", *(f"family={family}" for family in families)))
+        return Metrics(port=self.side_ports["metrics"], path=f"/metrics/detailed?{query}")
 
     def configuration(self, resources: Resources) -> str:
         """`rabbitmq.conf` for one node on `resources`.
@@ -205,6 +224,9 @@ deprecated_features.permit.transient_nonexcl_queues = true
     @property
     def _names(self) -> Mapping[str, object]:
         return {"host": self.name, "port": self.side_ports[self.account_port], "admin": ADMIN_PASSWORD}
+
+    def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
+        return rabbitmq_alerts(self.name, objectives)
 
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "vhost": self.vhost}

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from ..model import Name
-from ..workload import FILES, Exec, File, Probes, Resources, Volume, Workload
-from .backing_service import ADMIN_PASSWORD, PASSWORD, BackingService, Sizing
+from ..monitoring.alerts import Alert
+from ..monitoring.objectives import Objectives
+from ..monitoring.redis_rules import redis_alerts
+from ..workload import FILES, Exec, File, Image, Probes, Resources, Template, Volume, Workload
+from .backing_service import ADMIN_PASSWORD, EXPORTER, EXPORTER_PASSWORD, PASSWORD, BackingService, Sizing
 
 START = f"""\
 #!/bin/sh
@@ -38,6 +41,17 @@ export REDISCLI_AUTH
 printf 'ACL SETUSER {user} off resetpass\\nACL SAVE\\n' | redis-cli -h {host} --user admin --no-auth-warning
 """
 
+# INFO has memory and clients with their bounds, evictions and the state of persistence, so that CONFIG is not needed.
+# The log of slow commands has their number; their arguments as well, which the exporter does not show. No key, no
+# channel.
+MONITOR = """\
+REDISCLI_AUTH="$(cat {admin})"
+rules='on +info +slowlog|len +slowlog|get'
+said=$(printf 'ACL SETUSER {user} reset %s >%s\\nACL SAVE\\n' "$rules" "$(cat {password})" |
+    redis-cli -h {host} --user admin --no-auth-warning)
+[ "$said" = "$(printf 'OK\\nOK')" ] || {{ echo "$said" >&2; exit 1; }}
+"""
+
 
 class Redis(BackingService):
     """A cache or a queue. Apps may do everything with keys and nothing with the server."""
@@ -59,6 +73,8 @@ class Redis(BackingService):
     retire_seconds: ClassVar[int] = 60
     """Off keeps the connections of whoever is still draining, so new ones get a minute before they are refused."""
     user: ClassVar[str] = "999:999"
+    exporter_image: ClassVar[str] = "oliver006/redis_exporter:v1.86.0-alpine"
+    """The one without `-alpine` holds nothing but the program, and the probes need a shell."""
 
     def workload(self, sizing: Sizing) -> Workload:
         return Workload(
@@ -106,8 +122,40 @@ databases 16
 loglevel notice
 """
 
+    def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
+        return redis_alerts(self.name, objectives, evicts=self.eviction != "noeviction", durable=self.durable)
+
     def create_account(self, username: str) -> str:
         return CREATE.format(admin=ADMIN_PASSWORD, password=PASSWORD, host=self.name, user=username)
+
+    def create_exporter_account(self) -> str:
+        return MONITOR.format(admin=ADMIN_PASSWORD, password=EXPORTER_PASSWORD, host=self.name, user=EXPORTER)
+
+    def exporter(self, sizing: Sizing, image: Image) -> Workload:
+        address = f"redis://{self.name}:{self.port}"
+        # It looks its password up by its own name and the server's.
+        known = f'{{"redis://{EXPORTER}@{self.name}:{self.port}": "', self.exporter_password, '"}\n'
+        secret = File(name="secrets/exporter.json", content=Template(known, escape="json"))
+        return self._exporter(
+            image,
+            command=("/redis_exporter",),
+            user="59000:59000",
+            port=9121,
+            env={
+                "REDIS_ADDR": address,
+                "REDIS_USER": EXPORTER,
+                "REDIS_PASSWORD_FILE": secret.path,
+                # Each would need a right of its own, for what INFO says as well or no alert speaks of.
+                "REDIS_EXPORTER_CONFIG_COMMAND": "-",
+                "REDIS_EXPORTER_SET_CLIENT_NAME": "false",
+                "REDIS_EXPORTER_EXCLUDE_LATENCY_HISTOGRAM_METRICS": "true",
+                # Sixteen databases with three series each, of which apps use one or two.
+                "REDIS_EXPORTER_INCL_METRICS_FOR_EMPTY_DATABASES": "false",
+                # Whoever reaches it could have it log in elsewhere with what it knows.
+                "REDIS_EXPORTER_DISABLE_SCRAPE_ENDPOINT": "true",
+            },
+            secret=secret,
+        )
 
     def retire_account(self, username: str) -> str:
         return RETIRE.format(admin=ADMIN_PASSWORD, host=self.name, user=username)

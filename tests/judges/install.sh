@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the judges that are in no Python wheel below .groundwork/judges, from Debian's rolling suite, without root and
 # without touching the system: nginx, PostgreSQL, MySQL, Redis and RabbitMQ in the versions that production images have,
-# and what images have in them: busybox and wget.
+# and what images have in them: busybox and wget; and wrk, for benchmarks.
 # Their own C library and all other libraries come along, so that an older machine runs them as well.
 # Exits with 75 when the mirror can't be reached.
 set -eu
@@ -23,8 +23,8 @@ esac
 echo "judges: nginx, databases and brokers from $distribution $suite into .groundwork/judges (once, a minute or two)"
 private_apt "$judges"
 private_sources "$distribution" "$suite" "$components"
-unpack nginx-light redis-server "$postgres" mysql-server-core mysql-client-core rabbitmq-server busybox wget openssl \
-    lego pebble
+unpack nginx-light libnginx-mod-http-js redis-server "$postgres" mysql-server-core mysql-client-core rabbitmq-server \
+    busybox wget openssl lego pebble prometheus-postgres-exporter prometheus-mysqld-exporter prometheus-redis-exporter wrk
 
 # RabbitMQ and Erlang find themselves by absolute paths. Debian's wrappers would look for a user of that name.
 erlang=/usr/lib/erlang
@@ -37,7 +37,8 @@ loader=$(find "$apt/root" -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(find "$apt/root" -name libc.so.6 -exec dirname {} +)
 for program in "$apt"/root/usr/sbin/nginx "$apt"/root/usr/bin/redis-server "$apt"/root/usr/bin/redis-cli \
     "$apt"/root/usr/bin/busybox "$apt"/root/usr/bin/wget "$apt"/root/usr/bin/openssl \
-    "$apt"/root/usr/bin/lego "$apt"/root/usr/bin/pebble* \
+    "$apt"/root/usr/bin/lego "$apt"/root/usr/bin/pebble* "$apt"/root/usr/bin/wrk \
+    "$apt"/root/usr/bin/prometheus-*-exporter \
     "$apt"/root/usr/lib/postgresql/*/bin/* "$apt"/root/usr/sbin/mysqld "$apt"/root/usr/bin/mysql \
     "$apt"/root/usr/bin/mysqladmin "$apt/root$erlang"/erts-*/bin/*; do
     program=$(readlink -f "$program")
@@ -56,6 +57,9 @@ mv "$apt/root" "$judges/root"
 "$judges/root/usr/sbin/nginx" -v
 "$judges/root/usr/bin/redis-server" --version
 "$judges/root/usr/bin/lego" --version
+for exporter in "$judges"/root/usr/bin/prometheus-*-exporter; do
+    "$exporter" --version
+done
 for server in "$judges"/root/usr/lib/postgresql/*/bin/postgres "$judges/root/usr/sbin/mysqld"; do
     "$server" --version
 done

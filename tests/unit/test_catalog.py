@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from groundwork.catalog import BackingService, Sizing, mysql
+from groundwork.catalog.backing_service import EXPORTER
 from groundwork.catalog.mysql import Mysql
 from groundwork.catalog.postgres import Postgres, configuration, volume_path
 from groundwork.catalog.rabbitmq import RabbitMq
 from groundwork.catalog.redis import Redis
-from groundwork.scripts import JOB
-from groundwork.workload import Image, Resources, SecretRef
+from groundwork.scripts import JOB, scripts_of
+from groundwork.workload import Image, Resources, SecretRef, Template
 from tests.sample import ROOT
 
 IMAGE = Image(reference="x:1", digest=f"sha256:{'0' * 64}", origin="simulated")
@@ -253,3 +254,122 @@ def test_whatever_holds_work_keeps_it_unless_the_system_says_it_is_a_cache() -> 
     )
     assert "appendonly yes" in queue and "maxmemory-policy noeviction" in queue
     assert "appendonly no" in cache and 'save ""' in cache and "maxmemory-policy allkeys-lru" in cache
+
+
+EXPORTERS = sorted(name for name, service in SERVICES.items() if service.exporter_image)
+
+
+def monitored(service: BackingService, generation: int = 1) -> Sizing:
+    return replace(sizing(service, generation), monitored=True)
+
+
+def test_only_rabbitmq_tells_of_itself() -> None:
+    assert EXPORTERS == ["mysql", "postgres", "redis"]
+    broker = SERVICES["rabbitmq"]
+    assert broker.exporter(monitored(broker), IMAGE) is None
+    assert broker.jobs(monitored(broker)) == broker.jobs(sizing(broker)), "its plugin wants no account"
+    metrics = broker.workload(monitored(broker)).metrics
+    assert metrics and metrics.port == broker.side_ports["metrics"]
+    assert metrics.path.startswith("/metrics/detailed?vhost=shop&family=queue_coarse_metrics&"), "by queue"
+    assert "connection_coarse" not in metrics.path and "channel" not in metrics.path, "never by client"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_without_monitoring_no_service_and_no_job_knows_of_an_exporter(name: str) -> None:
+    service = SERVICES[name]
+    for workload in (service.workload(sizing(service)), *filter(None, service.jobs(sizing(service, 2)))):
+        assert workload.metrics is None
+        assert "exporter" not in str(workload) and "reserved" not in str(workload)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_with_monitoring_the_accounts_job_makes_one_more_user_and_nothing_else(name: str) -> None:
+    service = SERVICES[name]
+    (plain, _), (with_it, retire) = service.jobs(sizing(service, 2)), service.jobs(monitored(service, 2))
+    assert with_it.command[-1].startswith(plain.command[-1]) and EXPORTER in with_it.command[-1]
+    (added,) = set(with_it.files) - set(plain.files)
+    assert added.name == "secrets/exporter_password" and added.path in with_it.command[-1]
+    assert replace(with_it, command=plain.command, files=plain.files) == plain
+    assert retire and EXPORTER not in retire.command[-1], "it is no user of a generation"
+    assert service.workload(monitored(service, 1)).release == service.workload(monitored(service, 2)).release
+
+
+RIGHTS = {
+    "mysql": r"GRANT (PROCESS, REPLICATION CLIENT ON \*\.\*) TO 'groundwork_exporter'",
+    "postgres": r'GRANT (pg_monitor|%I|CONNECT ON DATABASE "shop") TO "groundwork_exporter"',
+    "redis": r"rules='(on \+info \+slowlog\|len \+slowlog\|get)'\n",
+}
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporters_rights_are_these_and_no_others(name: str) -> None:
+    script = SERVICES[name].create_exporter_account()
+    granted = re.findall(RIGHTS[name], script)
+    assert granted and len(granted) == script.count("GRANT ") + script.count("rules='")
+    assert "ALL PRIVILEGES" not in script and "SUPERUSER" not in script and "+@" not in script
+
+
+@pytest.mark.parametrize(("version", "kept"), [("14", False), ("15", False), ("16", True), ("18", True)])
+def test_postgres_keeps_the_exporter_connections_where_it_can(version: str, kept: bool) -> None:
+    service = Postgres(database="shop")
+    one = replace(sizing(service, version=version), monitored=True)
+    (text,) = [file.content for file in service.workload(one).files if file.name == "postgresql.conf"]
+    assert isinstance(text, str) and ("\nreserved_connections = 2\n" in text) == kept
+
+
+@pytest.mark.parametrize(("version", "there"), [("14", False), ("16", False), ("17", True), ("18", True)])
+def test_checkpoints_are_asked_for_where_they_are_counted(version: str, there: bool) -> None:
+    service = Postgres(database="shop")
+    exporter = service.exporter(sizing(service, version=version), IMAGE)
+    assert ("--collector.stat_checkpointer" in exporter.command) == there
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_reaches_its_service_alone_and_knows_its_password_from_a_file_alone(name: str) -> None:
+    service = SERVICES[name]
+    exporter = service.exporter(monitored(service), IMAGE)
+    assert exporter and exporter.name == f"{name}-exporter" and exporter.role == "monitoring"
+    assert exporter.uses == (name,) and not exporter.egress and not exporter.published and not exporter.volumes
+    assert exporter.after == (f"{name}-accounts",)
+    assert exporter.metrics and exporter.metrics.port == exporter.port
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", exporter.user) and exporter.image is IMAGE
+    assert exporter.secrets == {SecretRef(owner=name, name="exporter_password", generation="1")}
+    (secret,) = exporter.files
+    assert isinstance(secret.content, Template) and secret.name.startswith("secrets/")
+    assert [one for one in (*exporter.env.values(), *exporter.command) if str(one).endswith(secret.path)]
+    assert all(isinstance(value, str) for value in exporter.env.values())
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_follows_the_name_of_its_service(name: str) -> None:
+    service = SERVICES[name].model_copy(update={"name": "second"})
+    exporter = service.exporter(monitored(service), IMAGE)
+    assert exporter and exporter.name == "second-exporter" and exporter.uses == ("second",)
+    content = exporter.files[0].content
+    assert isinstance(content, Template)
+    said = " ".join([*map(str, exporter.env.values()), *(part for part in content.parts if isinstance(part, str))])
+    assert re.search(r"\bsecond\b", said) and not re.search(rf"(//|@|= |^){name}\b", said)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporter_is_probed_at_its_own_page_which_asks_its_service_nothing(name: str) -> None:
+    exporter = SERVICES[name].exporter(monitored(SERVICES[name]), IMAGE)
+    assert exporter and exporter.probes and exporter.probes.liveness == exporter.probes.readiness
+    assert f"http http://127.0.0.1:{exporter.port}/ " in str(scripts_of(exporter)[0].content)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_an_exporters_image_has_a_version_and_a_shell(name: str) -> None:
+    """The images of Prometheus's own are Busybox; redis_exporter's has nothing unless it is the one on Alpine."""
+    repository, _, tag = SERVICES[name].exporter_image.partition(":")
+    assert re.fullmatch(r"v\d+\.\d+\.\d+(-alpine)?", tag)
+    assert "-alpine" in tag or repository.split("/")[0] in ("prom", "prometheuscommunity")
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_the_metrics_that_are_written_down_are_those_of_the_exporters_version(name: str) -> None:
+    """tests/judges/test_exporters.py writes them."""
+    first, *metrics = (ROOT / "tests" / "monitoring" / f"{name}-exporter.metrics").read_text().splitlines()
+    tag = SERVICES[name].exporter_image.partition(":")[2]
+    assert first.startswith(f"# {name}-exporter {tag.removeprefix('v').removesuffix('-alpine')} with ")
+    assert f"{'pg' if name == 'postgres' else name}_up" in metrics and metrics == sorted(set(metrics))
