@@ -22,11 +22,12 @@ from .nginx import (
     KEEPALIVE_MIN_SECONDS,
     KEEPALIVE_SECONDS,
     LIVE,
+    METRICS,
     PEER,
     SITE,
     VERSION,
     Upstream,
-    main_file,
+    main_files,
     routes_files,
 )
 from .peers import Peers
@@ -54,8 +55,11 @@ def gateway_workload(
     tls_key: SecretRef | None,
     machine: Machine | None = None,
     peers: Peers | None = None,
+    *,
+    metrics: bool = False,
 ) -> Workload:
-    """The one workload that the outside reaches; of `machine`, and with `peers` where several may share the load.
+    """The one workload that the outside reaches; of `machine`, and with `peers` where several may share the load. With
+    `metrics` it counts its requests, at a port of its own.
 
     A balancer in front needs no more than `/health`, which answers as long as nginx lives: a gateway without replicas
     of its own serves through its peers, so that an app that is down takes no machine out.
@@ -69,6 +73,8 @@ def gateway_workload(
         port=HTTP,
         resources=Resources(memory_mib=settings.gateway.memory_mib, cpus=settings.gateway.cpus),
         after=tuple(upstreams),
+        side_ports={"metrics": METRICS.port} if metrics else {},
+        metrics=METRICS if metrics else None,
     )
     if isinstance(settings.target, DockerTarget):
         return on_docker(base, settings, routes, upstreams, tls_key, machine, peers)
@@ -96,15 +102,18 @@ def on_docker(
         peers=peers,
         keepalive_seconds=edge.idle_seconds + KEPT_BEHIND_SECONDS if edge else KEEPALIVE_SECONDS,
         acme=served() if entry.acme else None,
+        metrics=base.metrics is not None,
     )
     address = str(entry_address(entry, machine))
     ports = {entry.http_port: HTTP} | ({entry.https_port: HTTPS} if entry.has_tls else {})
     alive = HttpGet(port=ALIVE, path="/alive")
     return replace(
         base,
-        files=(main_file(f"{LIVE}/current", f"127.0.0.1:{ALIVE}"),),
+        files=main_files(f"{LIVE}/current", f"127.0.0.1:{ALIVE}", metrics=base.metrics is not None),
         volumes=(Volume(name="gateway-live", path=LIVE), *([gateways_volume()] if entry.acme else ())),
         uses=(CERTIFICATES,) if entry.acme else (),
+        # Whoever looks at its certificate comes as a client inside.
+        side_ports=({"https": HTTPS} if entry.has_tls and base.metrics else {}) | dict(base.side_ports),
         published=(
             *(Published(address=address, port=port, target=target) for port, target in ports.items()),
             # Also before there is another machine: whoever adds one interrupts nothing.
@@ -148,15 +157,16 @@ def on_kubernetes(
         redirect=target.exposure.ends_tls,
         https_port=https,
         trusted_proxies=trusted,
+        metrics=base.metrics is not None,
     )
     return replace(
         base,
         # The kubelet asks at the pod's address.
         files=(
-            main_file(f"{FILES}/{SITE}", str(ALIVE)),
+            *main_files(f"{FILES}/{SITE}", str(ALIVE), metrics=base.metrics is not None),
             *(replace(file, name=f"{SITE}/{file.name}") for file in files),
         ),
-        side_ports={"https": HTTPS} if entry.certificate else {},
+        side_ports=({"https": HTTPS} if entry.certificate else {}) | dict(base.side_ports),
         probes=Probes(liveness=HttpGet(port=ALIVE, path="/alive"), readiness=HttpGet(port=HTTP, path="/health")),
         grace_seconds=UPLOAD_SECONDS,
         replicas=settings.gateway.replicas or target.usual_replicas,

@@ -12,10 +12,13 @@ from jinja2 import Environment, StrictUndefined
 from .peers import PEERS, Peers
 from .settings import Entry
 from .system import Route
-from .workload import FILES, File, SecretRef, Template, digest_of
+from .workload import FILES, File, Metrics, SecretRef, Template, digest_of
 
 HTTP, HTTPS, ALIVE, VERSION, PEER = 8080, 8443, 8090, 8091, 8092
 """Ports inside the container; ALIVE and VERSION listen on its loopback only, PEER is for other machines' gateways."""
+METRICS = Metrics(port=9113)
+"""What the gateway counts itself: the usual port of nginx exporters."""
+SCRIPT = "nginx_metrics.js"
 SITE = "site"
 """Where the routes are among the files of a gateway that does not exchange them."""
 LIVE = "/var/tmp"
@@ -59,9 +62,12 @@ def rendered(template: str, **values: object) -> str:
     return environment.from_string(template).render(**values)
 
 
-def main_file(directory: str, alive: str) -> File:
-    """`nginx.conf`, which takes the routes from `directory` and tells at `alive` that it lives."""
-    return File(name="nginx.conf", content=rendered(MAIN, directory=directory, alive=alive))
+def main_files(directory: str, alive: str, *, metrics: bool = False) -> tuple[File, ...]:
+    """`nginx.conf`, which takes the routes from `directory` and tells at `alive` that it lives, and the script that
+    counts requests where there are `metrics`."""
+    text = rendered(MAIN, directory=directory, alive=alive, metrics=metrics, files=FILES, script=SCRIPT)
+    script = Path(__file__).with_name(SCRIPT).read_text()
+    return (File(name="nginx.conf", content=text), *([File(name=SCRIPT, content=script)] if metrics else []))
 
 
 def routes_files(
@@ -77,12 +83,14 @@ def routes_files(
     peers: Peers | None = None,
     keepalive_seconds: int = KEEPALIVE_SECONDS,
     acme: Served | None = None,
+    metrics: bool = False,
 ) -> tuple[str, tuple[File, ...]]:
     """The version of the gateway's configuration, and its files: the routes, and certificate and key where given.
 
     `docker` says how apps are found, `redirect` that TLS ends in front of this gateway, `https_port` where http leads
     if not to the entry's own port, `peers` which other gateways it serves, `keepalive_seconds` how long an idle
-    connection stays open, and `acme` where the certificate is if it is none of the files.
+    connection stays open, `acme` where the certificate is if it is none of the files, and `metrics` that requests are
+    counted, for which the main file must have them too.
     """
     ordered = sorted(routes, key=lambda route: route.path)
     doors = rendered(PEERS, peers=peers, port=PEER, routes=ordered, upstreams=upstreams) if peers else ""
@@ -104,6 +112,7 @@ def routes_files(
         https=HTTPS,
         version_port=VERSION,
         doors=doors,
+        metrics=METRICS if metrics else None,
         directory=f"{LIVE}/@VERSION@" if docker else f"{FILES}/{SITE}",
     )
     tls: tuple[File, ...] = ()

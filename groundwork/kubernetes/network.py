@@ -80,7 +80,8 @@ def outside(place: Place, workload: Workload) -> Iterator[Object]:
     exposure = place.target.exposure
     if workload.role != "gateway" or workload.port is None or exposure.kind == "cluster":
         return
-    ports = [tcp(port) for port in workload.ports.values()]
+    # What it says of itself is for those that are connected to it.
+    ports = [tcp(port) for port in workload.ports.values() if not workload.metrics or port != workload.metrics.port]
     if exposure.namespace:
         source: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": exposure.namespace}}}
     else:

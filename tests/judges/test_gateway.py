@@ -8,9 +8,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 
 from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
-from groundwork.gateway import PRIVATE
+from groundwork.gateway import PRIVATE, gateway_workload
 from groundwork.images import ImageLock
 from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, PEER, SITE, VERSION
 from groundwork.plan import plan
@@ -113,8 +114,19 @@ MACHINES: dict[str, tuple[int, dict[str, Any]]] = {
 """On machines, which of them, and what its stack says."""
 
 
+def counting(patch: pytest.MonkeyPatch) -> None:
+    """Every gateway that is planned from here on has metrics."""
+    patch.setattr("groundwork.plan.gateway_workload", partial(gateway_workload, metrics=True))
+
+
+@pytest.fixture(params=["", "counting"], ids=["", "with metrics"])
+def metrics(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param:
+        counting(monkeypatch)
+
+
 @pytest.fixture(params=[*ENTRIES, *TARGETS, *MACHINES])
-def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Placed:
+def gateway(request: pytest.FixtureRequest, metrics: None, judges: Path, tmp_path: Path) -> Placed:
     if request.param in MACHINES:
         machine, values = MACHINES[request.param]
         return placed(on_machines(SYSTEM, {"app": 3, "data": 1, "cache": 1}, **values), tmp_path, machine=machine)
@@ -127,9 +139,14 @@ def gateway(request: pytest.FixtureRequest, judges: Path, tmp_path: Path) -> Pla
     return placed(planned({"entry": entry, **secrets, **target}, SYSTEM), tmp_path, key)
 
 
+def program(judges: Path) -> list[str]:
+    """nginx with the folder in which it finds its modules."""
+    return [str(judges / "usr/sbin/nginx"), "-p", str(judges / "usr/share/nginx")]
+
+
 def nginx_says(judges: Path, main: Path) -> str:
     """Its verdict; and it has read the routes, which a pattern that fits no file would leave out in silence."""
-    command = [str(judges / "usr/sbin/nginx"), "-T", "-c", str(main), "-e", "stderr"]
+    command = [*program(judges), "-T", "-c", str(main), "-e", "stderr"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert "proxy_http_version 1.1;" in done.stdout or "test failed" in done.stderr, done.stderr
     return done.stderr
@@ -207,7 +224,7 @@ def running(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @contextmanager
 def nginx(judges: Path, main: Path, alive: int) -> Iterator[None]:
     """One that runs."""
-    command = [str(judges / "usr/sbin/nginx"), "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
+    command = [*program(judges), "-c", str(main), "-e", "stderr", "-g", "daemon off; user root;"]
     with (main.parent / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -298,16 +315,24 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(judges: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with two_gateways(judges, tmp_path_factory, [{}, {}]) as found:
+        yield found
+
+
+@contextmanager
+def two_gateways(
+    judges: Path, folders: pytest.TempPathFactory, more_ports: Sequence[Mapping[int, int]]
+) -> Iterator[Pair]:
     """The first has no replica that answers, the second has one; the stranger's address is not the second's."""
     deployment = on_machines(SYSTEM, {"app": 2, "data": 1, "cache": 1})
     app = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=app.serve_forever, daemon=True).start()
-    sides = [{port: free_port() for port in (HTTP, ALIVE, VERSION, PEER)} for _ in range(2)]
+    sides = [{port: free_port() for port in (HTTP, ALIVE, VERSION, PEER)} | dict(more) for more in more_ports]
     peer = next(one.port for one in deployment.openings["app-2"] if one.sources == ("app-1",))
     alias = deployment.workload("api").alias
     with ExitStack() as stack:
         for machine, ports in enumerate(sides):
-            folder = tmp_path_factory.mktemp(f"app-{machine + 1}")
+            folder = folders.mktemp(f"app-{machine + 1}")
             main = placed(deployment, folder, ports=ports, machine=machine).main
             for file in (folder / "live").glob("*/routes.conf"):
                 # Here both machines are this one, which is known to the second as the first, and to nobody else.
