@@ -20,10 +20,10 @@ FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
 SLOW_JUDGES := $(wildcard $(foreach name,acme ready buckets backup_policies,tests/judges/test_$(name).py))
 SLOW_TESTS := $(SLOW_JUDGES) $(wildcard tests/engine tests/e2e)
 CLUSTER_TESTS := $(wildcard tests/cluster)
-CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests)
+CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview down plan env rollback pulumi engine test test-fast cluster-test lint lock requirements clean
+.PHONY: help up preview down plan env rollback pulumi engine test test-fast cluster-test mutation lint lock requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test-fast: $(DEV) ## tests that need no engine
 
 cluster-test: $(DEV) ## tests on a real API server; the first run builds it, for 10 to 20 minutes
 	$(PYTHON) -m pytest -ra $(CLUSTER_TESTS)
+
+mutation: $(DEV) ## do the tests of alerts notice every changed threshold, duration and comparison?
+	$(PYTHON) -m tests.mutation.alerts $(ARGS)
 
 lint: $(DEV) ## ruff and mypy
 	$(PYTHON) -m ruff check $(CODE)

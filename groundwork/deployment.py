@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from .machines import Machine, Opening
@@ -65,6 +65,15 @@ class Share:
     def networks_of(self, name: str) -> tuple[Network, ...]:
         return tuple(network for network in self.networks if name in network.members)
 
+    def without(self, names: Set[str]) -> Share:
+        """The same without these workloads, and without networks that are there for them."""
+        left = (replace(network, members=network.members - names) for network in self.networks)
+        return replace(
+            self,
+            workloads=tuple(workload for workload in self.workloads if workload.name not in names),
+            networks=tuple(network for network in left if len(network.members) > network.internal),
+        )
+
     @property
     def memory_mib(self) -> int:
         """Peak memory in MiB: everything at once."""
@@ -103,6 +112,19 @@ class Deployment:
             if workload.name == name:
                 return workload
         raise KeyError(name)
+
+    @property
+    def serving(self) -> Deployment:
+        """The same without what only watches it: of that a picture would show nothing but arrows."""
+        watching = {workload.name for workload in self.workloads if workload.role == "monitoring"}
+        if not watching:
+            return self
+        return replace(
+            self,
+            workloads=tuple(workload for workload in self.workloads if workload.name not in watching),
+            connections=tuple(one for one in self.connections if watching.isdisjoint((one.client, one.server))),
+            shares=tuple(share.without(watching) for share in self.shares),
+        )
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -11,6 +11,8 @@ from .cloud_misfits import cloud_misfits
 from .deployment import Deployment
 from .faults import Fault, nearest
 from .model import known_name
+from .monitoring.assembly import monitoring_misfits
+from .monitoring.receivers import secret_names
 from .settings import AppSettings, Settings
 from .stack_file import Configuration
 from .system import App, System
@@ -43,6 +45,7 @@ def misfits(system: System, configuration: Configuration) -> Iterator[Fault]:
     yield from certificate_misfits(settings)
     yield from target_misfits(system, settings)
     yield from cloud_misfits(settings)
+    yield from monitoring_misfits(settings, system.services)
     for app in system.apps:
         yield from template_misfits(app, system, settings.apps.get(app.name, AppSettings()))
 
@@ -74,11 +77,14 @@ def target_misfits(system: System, settings: Settings) -> Iterator[Fault]:
 
 def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fault]:
     given = configuration.secrets.keys()
-    known = PLAIN_SECRETS | {*system.required_secrets, *system.generated_secrets}
+    monitoring = configuration.settings.monitoring
+    told = secret_names(monitoring.receivers) if monitoring else ()
+    known = PLAIN_SECRETS | {*system.required_secrets, *system.generated_secrets, *told}
     for name in sorted(given - known):
         yield Fault(f"groundwork:secret_{name}", "is a secret that nobody uses", nearest(name, known))
     settings = configuration.settings
     needed = dict.fromkeys(system.required_secrets, "the system needs it")
+    needed |= dict.fromkeys(told, "a receiver of alerts needs it")
     if settings.entry.certificate:
         needed["tls_key"] = "entry.certificate is given, and a certificate needs its key"
     elif "tls_key" in given:

@@ -34,6 +34,13 @@ Number = Annotated[float, Strict()]
 Address = Annotated[IPv4Address, BeforeValidator(_no_number)]
 AddressRange = Annotated[IPv4Network, BeforeValidator(_no_number)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]
+Memory = Annotated[Whole, Field(ge=16, le=1_048_576)]
+Cpus = Annotated[Number, Field(ge=0.05, le=128)]
+ImageReference = Annotated[
+    str,
+    StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*)(@sha256:[0-9a-f]{64})?$", max_length=255),
+    Field(examples=["harbor.example.com/team/api:1.4.2"]),
+]
 
 
 def model_faults(error: ValidationError, model: type[BaseModel], root: str) -> Iterator[Fault]:

@@ -131,10 +131,10 @@ def shares_of(
     return tuple(shares)
 
 
-def local_networks(connections: Iterable[Connection]) -> dict[str, set[str]]:
+def local_networks(connections: Iterable[Connection], workloads: Iterable[Workload]) -> dict[str, set[str]]:
     """Members of one internal network per server that something connects to, and of one for the gateway and what it
-    routes to."""
-    members: dict[str, set[str]] = {}
+    routes to. Monitoring has one even if nobody connects to it but people, through a tunnel."""
+    members = {workload.name: {workload.name} for workload in workloads if workload.role == "monitoring"}
     for connection in connections:
         routed = connection.client == GATEWAY and connection.server != CERTIFICATES
         name = "edge" if routed else connection.server
@@ -153,7 +153,7 @@ def machine_networks(
     that leads to those doors alone, unless it has one for `egress` anyway; so has who opens a door, to answer there."""
     here = {workload.name: workload for workload in workloads}
     local = [one for one in connections if one.client in here and one.server in here]
-    internal = local_networks(local)
+    internal = local_networks(local, workloads)
     ways: dict[str, list[Endpoint]] = {}
     for connection in connections:
         if connection.client in here and connection.client != GATEWAY and connection.server not in here:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .addressing import subnets
+from .apps import account_jobs, release_job, workload_of
 from .catalog import BackingService, Sizing
 from .certificates import NAME as CERTIFICATES
 from .certificates import certificates_workload
@@ -15,6 +16,8 @@ from .gateway import gateway_workload
 from .images import ImageLock, with_prefix
 from .machines import APP_ROLES
 from .misfits import PLAIN_SECRETS, memory_fault, misfits
+from .monitoring.assembly import images_of, monitoring_workloads
+from .monitoring.receivers import secret_names
 from .nginx import Upstream
 from .placement import (
     local_networks,
@@ -24,24 +27,14 @@ from .placement import (
     placement_of,
     shares_of,
 )
-from .settings import AppSettings, AutoscaleSettings, Entry, ServiceSettings, Settings
+from .settings import AppSettings, Entry, ServiceSettings, Settings
 from .stack_file import SECRET_PREFIX, Configuration
-from .system import App, System
+from .system import System
 from .targets import DockerTarget, KubernetesTarget, Target
-from .templates import fill
 from .workload import (
-    Autoscale,
-    Check,
-    Exec,
-    File,
-    HttpGet,
     Image,
-    Probes,
     Resources,
     SecretRef,
-    Template,
-    Value,
-    Volume,
     Workload,
     server_of,
 )
@@ -98,13 +91,16 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
             tls_key,
             machine,
             placement.peers(machine),
+            metrics=settings.monitoring is not None,
         )
         for machine in placement.app_machines
     }
     if gateways:
         gateway = replace(next(iter(gateways.values())), replicas=len(gateways))
     else:
-        gateway = gateway_workload(settings, images["gateway"], system.routes, upstreams, tls_key)
+        gateway = gateway_workload(
+            settings, images["gateway"], system.routes, upstreams, tls_key, metrics=settings.monitoring is not None
+        )
     workloads = (
         *services,
         *(before for before, _ in jobs),
@@ -114,6 +110,10 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         *(certificates_workload(settings, acme, images[CERTIFICATES]) for acme in [settings.entry.acme] if acme),
         *(after for _, after in jobs if after),
     )
+    if settings.monitoring:
+        workloads += monitoring_workloads(
+            system, settings, settings.monitoring, workloads, sizings, images, {ref.name: ref for ref in secrets}, stack
+        )
     connections = connections_of(workloads, upstreams)
     if placement.machines and isinstance(settings.target, DockerTarget):
         shares = shares_of(placement, workloads, gateways, connections, settings.target)
@@ -161,10 +161,6 @@ def waiting_for(system: System) -> dict[str, tuple[str, ...]]:
     }
 
 
-def account_jobs(app: App) -> tuple[str, ...]:
-    return tuple(f"{used}-accounts" for used in app.uses)
-
-
 def release_name(workload: Workload, settings: Settings) -> str:
     """Where the gateway finds it: on a Docker engine every release has a name; a cluster's Service leads to the one
     that is ready."""
@@ -179,6 +175,7 @@ def sizing_of(service: BackingService, settings: Settings, images: Mapping[str, 
         version=chosen.version or service.default_version,
         resources=Resources(memory_mib=chosen.memory_mib or default.memory_mib, cpus=chosen.cpus or default.cpus),
         generation=chosen.credentials,
+        monitored=settings.monitoring is not None,
     )
 
 
@@ -195,6 +192,8 @@ def image_references(system: System, settings: Settings) -> dict[str, str]:
     wanted = {"gateway": settings.gateway.image}
     if settings.entry.acme:
         wanted[CERTIFICATES] = settings.entry.acme.image
+    if settings.monitoring:
+        wanted |= images_of(settings.monitoring, system.services)
     for service in system.services:
         chosen = settings.services.get(service.name, ServiceSettings())
         wanted[service.name] = chosen.image or service.versions[chosen.version or service.default_version]
@@ -227,7 +226,9 @@ def resolve_images(system: System, settings: Settings, lock: ImageLock, stack: s
 def system_secrets(system: System, configuration: Configuration) -> dict[SecretRef, str | None]:
     """Each secret that is not a service's, with the configuration key that holds it, or None: generated."""
     given = configuration.secrets
-    names = [*system.generated_secrets, *system.required_secrets, *(PLAIN_SECRETS & given.keys())]
+    monitoring = configuration.settings.monitoring
+    told = secret_names(monitoring.receivers) if monitoring else ()
+    names = [*system.generated_secrets, *system.required_secrets, *(PLAIN_SECRETS & given.keys()), *told]
     return {
         SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"{SECRET_PREFIX}{name}"
         if name in given
@@ -248,92 +249,6 @@ def secret_sources(
     return {ref: known.get(ref) for ref in sorted(used, key=lambda ref: (ref.owner, ref.name, ref.generation))}
 
 
-def workload_of(
-    app: App,
-    settings: Settings,
-    image: Image,
-    variables: Mapping[str, Mapping[str, str | SecretRef]],
-    after: tuple[str, ...],
-    usual: int,
-) -> Workload:
-    chosen = settings.apps.get(app.name, AppSettings())
-    values = {name: fill(template, variables) for name, template in (app.settings | chosen.settings).items()}
-    as_files = {
-        name: File(name=f"secrets/{name}", content=value)
-        for name, value in values.items()
-        if isinstance(value, Template) and app.secret_settings == "file"
-    }
-    env: dict[str, Value] = {"TZ": settings.time_zone}
-    for name, value in values.items():
-        if name in as_files:
-            env[f"{name}_FILE"] = as_files[name].path
-        else:
-            env[name] = value
-    replicas, autoscale = numbers_of(app, chosen, settings.target, usual)
-    return Workload(
-        name=app.name,
-        role="job" if app.schedule else "app",
-        schedule=app.schedule,
-        image=image,
-        command=app.command,
-        user=app.user,
-        env=env,
-        files=tuple(as_files.values()),
-        tmpfs={"/tmp": app.tmp_mib},
-        volumes=tuple(
-            Volume(name=f"{app.name}-{one.name}", path=one.path, size_gib=one.size_gib, shared=one.shared)
-            for one in app.volumes
-        ),
-        port=app.port,
-        uses=app.uses,
-        egress=app.egress,
-        resources=Resources(memory_mib=chosen.memory_mib or app.memory_mib, cpus=chosen.cpus or app.cpus),
-        probes=None if app.schedule else probes_of(app),
-        replicas=replicas,
-        autoscale=autoscale,
-        strategy="recreate" if app.singleton or app.schedule else "surge",
-        grace_seconds=app.grace_seconds,
-        timeout_seconds=app.startup_seconds,
-        after=after,
-    )
-
-
-def numbers_of(app: App, chosen: AppSettings, target: Target, usual: int) -> tuple[int, Autoscale | None]:
-    """How many replicas run to begin with, and between which numbers a target that can may change that. `usual` is for
-    an app that nobody gave a number."""
-    scale: AutoscaleSettings | None = chosen.autoscale or (None if chosen.replicas else app.autoscale)
-    if scale is None:
-        return chosen.replicas or app.replicas or (1 if app.singleton or app.schedule else usual), None
-    if isinstance(target, DockerTarget):
-        return scale.least, None
-    return scale.least, Autoscale(**scale.model_dump())
-
-
-def probes_of(app: App) -> Probes:
-    checks: tuple[Check, Check] = Exec(command=app.live_command), Exec(command=app.ready_command)
-    if app.port:
-        checks = HttpGet(port=app.port, path=app.live_path), HttpGet(port=app.port, path=app.ready_path)
-    liveness, readiness = checks
-    return Probes(liveness=liveness, readiness=readiness, startup_seconds=app.startup_seconds)
-
-
-def release_job(app: App, workload: Workload) -> Workload:
-    """Runs in the app's new image, with the app's own settings, before the new release starts."""
-    return Workload(
-        name=f"{app.name}-release",
-        role="job",
-        image=workload.image,
-        command=app.release_command,
-        user=workload.user,
-        env=workload.env,
-        files=workload.files,
-        uses=workload.uses,
-        resources=workload.resources,
-        timeout_seconds=app.release_timeout_seconds,
-        after=account_jobs(app),
-    )
-
-
 def networks_of(
     workloads: tuple[Workload, ...],
     connections: tuple[Connection, ...],
@@ -345,7 +260,7 @@ def networks_of(
     policies close what is in no connection."""
     if isinstance(target, KubernetesTarget):
         return ()
-    members = local_networks(connections)
+    members = local_networks(connections, workloads)
     outward = {f"{workload.name}-egress": {workload.name} for workload in workloads if workload.egress}
     outward["public"] = {"gateway"}
     ranges = subnets(target.subnets, owner, members | outward)

@@ -11,18 +11,12 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from .cloud import Aws, Backups, Edge, Previews
 from .faults import nearest
 from .machines import Machine, Machines, NoMachines, machines_of
-from .model import Address, AddressRange, Model, Name, Number, Port, Whole
+from .model import Address, AddressRange, Cpus, ImageReference, Memory, Model, Name, Number, Port, Whole
+from .monitoring.settings import Monitoring
 from .targets import DockerTarget, Target
 
 ZONES = frozenset(available_timezones())
 
-Memory = Annotated[Whole, Field(ge=16, le=1_048_576)]
-Cpus = Annotated[Number, Field(ge=0.05, le=128)]
-ImageReference = Annotated[
-    str,
-    StringConstraints(pattern=r"^(build:[a-z][a-z0-9_-]*|[a-z0-9][\w.:/-]*)(@sha256:[0-9a-f]{64})?$", max_length=255),
-    Field(examples=["harbor.example.com/team/api:1.4.2"]),
-]
 ServerName = Annotated[
     str,
     StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", max_length=253),
@@ -222,6 +216,7 @@ class Settings(Model):
     edge: Edge | None = None
     backups: Backups | None = None
     previews: Previews | None = None
+    monitoring: Monitoring | None = None
     entry: Entry = Entry()
     registry: Registry | None = None
     gateway: GatewaySettings = GatewaySettings()

@@ -11,8 +11,9 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
-from .model import Model, Name, Port, model_faults, model_named
-from .settings import AutoscaleSettings, Cpus, ImageReference, Memory, SettingName
+from .model import Cpus, ImageReference, Memory, Model, Name, Port, model_faults, model_named
+from .monitoring.objectives import Objectives
+from .settings import AutoscaleSettings, SettingName
 
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -56,6 +57,8 @@ class App(Model):
     """Answers as long as the process works; when it does not, the process is ended and started again."""
     ready_path: HttpPath = "/health/ready"
     """Answers when the app can take traffic. It tells of the app itself, not of what the app uses."""
+    metrics_path: HttpPath | None = None
+    """Where the app tells Prometheus about itself, such as `/metrics`, if it does."""
     live_command: str = ""
     """Shell, instead of `live_path`. It runs every three seconds, so it should start nothing large."""
     ready_command: str = ""
@@ -111,6 +114,8 @@ class App(Model):
                 f"app {self.name}: is probed by http or by commands; give `port`, or both `live_command` and "
                 "`ready_command`"
             )
+        if self.metrics_path and not self.port:
+            raise ValueError(f"app {self.name}: metrics_path is asked for at `port`; give one, or take it out")
         if (self.singleton or self.schedule) and ((self.replicas or 1) > 1 or self.autoscale):
             raise ValueError(f"app {self.name}: never runs twice at once; take `replicas` and `autoscale` out")
         for volume in self.volumes:
@@ -133,6 +138,10 @@ class Route(Model):
     """Longest silence of the app before the gateway answers 504."""
 
 
+TAKEN = ("gateway", "certificates", "prometheus", "alertmanager", "blackbox")
+"""Workloads that every system may have."""
+
+
 class System(Model):
     """Apps, the backing services they use, the routes to them, and secrets that come from outside."""
 
@@ -148,12 +157,15 @@ class System(Model):
     """Secrets of the system's own that nobody needs to choose, such as a signing key."""
     required_secrets: tuple[SecretName, ...] = ()
     """Secrets that only the user has, such as the key of a provider: `groundwork:secret_<name>`."""
+    objectives: Objectives = Objectives()
+    """What the system promises, and from where on somebody is told."""
 
     @model_validator(mode="after")
     def _names_fit(self) -> System:
         names = [app.name for app in self.apps] + [service.name for service in self.services]
+        names += [f"{service.name}-exporter" for service in self.services]
         for name in names:
-            if names.count(name) > 1 or name in ("gateway", "certificates"):
+            if names.count(name) > 1 or name in TAKEN:
                 raise ValueError(f"the name `{name}` is taken; apps and services need names of their own")
         apps, services = {app.name: app for app in self.apps}, {service.name for service in self.services}
         owners = {app.name for app in self.apps if app.image}

@@ -13,6 +13,7 @@ from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.kubernetes import Manifest, manifests
 from groundwork.machines import NoMachines
+from groundwork.monitoring.settings import Monitoring
 from groundwork.plan import plan
 from groundwork.settings import Settings
 from groundwork.stack_file import Configuration, read_values
@@ -76,6 +77,7 @@ API = App(
     name="api",
     image="example/api:1",
     port=8000,
+    metrics_path="/metrics",
     uses=("postgres", "redis"),
     settings={
         "DATABASE_URL": "postgresql://{postgres.username}:{postgres.password}@{postgres.host}/{postgres.database}",
@@ -163,4 +165,7 @@ def exposed(name: str, system: System = EVERYTHING) -> Stack:
 def judged() -> dict[str, Stack]:
     """Everything that is judged, by name."""
     files = {str(path.relative_to(ROOT)): stack_at(path).on(CLUSTER) for path in stack_files()}
-    return files | {f"everything, {name}": exposed(name) for name in EXPOSURES}
+    found = files | {f"everything, {name}": exposed(name) for name in EXPOSURES}
+    watched = exposed("load balancer")
+    settings = watched.settings.model_copy(update={"monitoring": Monitoring()})
+    return found | {"everything, monitored": watched.with_settings(settings)}

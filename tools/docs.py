@@ -14,14 +14,20 @@ from pathlib import Path
 
 from groundwork import catalog
 from groundwork.catalog import BackingService
+from groundwork.catalog.backing_service import Sizing
+from groundwork.catalog.redis import Redis
 from groundwork.images import ImageLock
 from groundwork.model import Schema, resolved
+from groundwork.monitoring.alerts import ANSWER, Alert
+from groundwork.monitoring.objectives import Objectives
+from groundwork.monitoring.rules import Watched, alert_groups
 from groundwork.plan import plan
 from groundwork.schema import stack_file_schema
 from groundwork.sizes import sizes
 from groundwork.stack_file import read_stack_file
 from groundwork.system import System, load_system
 from groundwork.views.draw import svg
+from groundwork.workload import Image
 from policy.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +53,9 @@ def allowed(schema: Schema, node: Schema) -> str:
     node = resolved(schema, node)
     if "const" in node or "enum" in node:
         return ", ".join(f"`{one}`" for one in node.get("enum", [node.get("const")]))
+    if "oneOf" in node:
+        kinds = (resolved(schema, one)["properties"]["kind"]["const"] for one in node["oneOf"])
+        return "mapping of the kind " + " or ".join(f"`{kind}`" for kind in kinds)
     match node["type"]:
         case "integer" | "number" as number:
             kind = "whole number" if number == "integer" else "number"
@@ -91,6 +100,16 @@ def rows_of(schema: Schema, node: Schema, before: str = "") -> Iterator[Row]:
             yield from rows_of(schema, inner, f"{before}{name}.")
         else:
             yield f"`{before}{name}`", allowed(schema, field), default, meaning
+            for entry in entries_of(schema, inner):
+                yield from rows_of(schema, entry, f"{before}{name}.<name>.")
+
+
+def entries_of(schema: Schema, node: Schema) -> Iterator[Schema]:
+    """What has keys of its own below free names: one mapping, or one for each kind."""
+    entry = resolved(schema, each_of(node))
+    for one in entry.get("oneOf", [entry]):
+        if "properties" in resolved(schema, one):
+            yield resolved(schema, one)
 
 
 def each_of(node: Schema) -> Schema:
@@ -147,8 +166,7 @@ def catalog_entries() -> str:
 
 def _entry_section(entry: type[BackingService]) -> str:
     schema = entry.model_json_schema()
-    required = {name: "x" for name in schema.get("required", ())}
-    sample = entry(**required)
+    sample = sample_of(entry)
     size = entry.default_resources
     facts = (
         ("Versions", ", ".join(f"`{version}` ({image})" for version, image in entry.versions.items())),
@@ -163,6 +181,44 @@ def _entry_section(entry: type[BackingService]) -> str:
     keys_table = markdown_table(COLUMNS, rows_of(schema, schema))
     heading = f"### {entry.__name__}\n\n{entry.__doc__}"
     return f"{heading}\n\n{facts_table}\nIn the system file, `{entry.__name__}(…)`:\n\n{keys_table}"
+
+
+def sample_of(entry: type[BackingService], **more: str) -> BackingService:
+    required = {name: "x" for name in entry.model_json_schema().get("required", ())}
+    return entry.model_validate(required | more)
+
+
+TEMPLATE = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+
+
+def alerts_of_services() -> Iterator[Alert]:
+    """Of every entry; Redis has some as a cache and others as a store."""
+    for service in (*map(sample_of, entries()), sample_of(Redis, eviction="allkeys-lru")):
+        image = Image(reference="x", digest="sha256:" + "0" * 64, origin="simulated")
+        size = service.default_resources
+        yield from service.alerts(
+            Sizing(image=image, version=service.default_version, resources=size, generation=1), Objectives()
+        )
+
+
+def alerts() -> str:
+    """Every alert there is, the most urgent first, with the thresholds of a system that says nothing else."""
+    watched = Watched(
+        serving=("api",), watching=("prometheus",), services=tuple(alerts_of_services()), hosts=True, containers=True
+    )
+    groups = alert_groups(Objectives(), watched)
+    known = {alert.key: alert for group in groups for alert in group.alerts}
+    ordered = sorted(known.values(), key=lambda alert: alert.severity)
+    headings = ("Alert", "Severity", "Says", "For", "Why somebody is told", "Why the threshold is there", "Source")
+    return markdown_table(headings, (_alert_row(alert) for alert in ordered))
+
+
+def _alert_row(alert: Alert) -> tuple[str, ...]:
+    page = alert.runbook.removeprefix("docs/")
+    which = "".join(f" {name} {value}" for name, value in alert.labels.items())
+    says = TEMPLATE.sub(r"‹\1›", alert.summary)
+    severity = f"{alert.severity}, {ANSWER[alert.severity]}"
+    return f"[{alert.name}]({page}){which}", severity, says, alert.hold, alert.why, alert.reason, alert.source
 
 
 def policy_rules() -> str:
@@ -188,6 +244,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "keys": stack_file_keys,
     "catalog": catalog_entries,
     "rules": policy_rules,
+    "alerts": alerts,
     **{model: lambda model=model: system_keys(model) for model in ("System", "App", "AppVolume", "Route")},  # type: ignore[misc]
     **{file.name: lambda name=file.name: example_file(name) for file in sorted(EXAMPLE.iterdir())},  # type: ignore[misc]
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..monitoring.scrape import replicas_name
 from ..workload import Autoscale, Volume, Workload
 from .files import Carried
 from .manifest import CREATED_AT_ONCE, Manifest, Object, Place, key_of, mebibytes
@@ -117,6 +118,27 @@ def service(place: Place, workload: Workload) -> Manifest | None:
             "kind": "Service",
             "metadata": place.metadata(workload.name, workload, CREATED_AT_ONCE),
             "spec": spec,
+        }
+    )
+
+
+def replicas_service(place: Place, workload: Workload) -> Manifest | None:
+    """Leads to every pod by itself, ready or not, where `service` leads to one of those that are ready."""
+    if workload.metrics is None or controller_of(workload) != "Deployment":
+        return None
+    ports = [{"name": "metrics", "port": workload.metrics.port, "targetPort": workload.metrics.port, "protocol": "TCP"}]
+    return Manifest(
+        body={
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": place.metadata(replicas_name(workload, clustered=True), workload, CREATED_AT_ONCE),
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": "None",
+                "publishNotReadyAddresses": True,
+                "selector": place.selector(workload.name),
+                "ports": ports,
+            },
         }
     )
 

@@ -20,6 +20,7 @@ from .running import (
     controller_key,
     controller_of,
     disruption_budget,
+    replicas_service,
     service,
     service_account,
 )
@@ -72,5 +73,8 @@ def belongings(settings: Settings, carried: Carried) -> Iterator[Manifest]:
         found = service(place, workload)
         if found:
             yield found
+    every = replicas_service(place, workload)
+    if every:
+        yield every
     if controller_of(workload) in ("Deployment", "StatefulSet"):
         yield disruption_budget(place, workload)

@@ -178,7 +178,8 @@ def draw_legend(root: ElementTree.Element, picture: Picture, texts: tuple[str, .
 
 
 def mermaid(deployment: Deployment) -> str:
-    """The picture as a Mermaid flow chart, such as GitHub shows inside Markdown."""
+    """The picture as a Mermaid flow chart, such as GitHub shows inside Markdown; monitoring is left out."""
+    deployment = deployment.serving
     lines = ["flowchart LR", f'  users(["Users<br/>{escaped(deployment.urls["system"])}"]):::outside']
     networks = {network.name: network for network in deployment.networks}
     routed = {connection.server for connection in deployment.connections if connection.client == "gateway"}

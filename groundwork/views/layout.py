@@ -106,7 +106,8 @@ class Picture:
 
 
 def arrange(deployment: Deployment) -> Picture:
-    """The picture of `deployment`; nothing in it overlaps."""
+    """The picture of `deployment` without its monitoring; nothing in it overlaps."""
+    deployment = deployment.serving
     gateway = next(workload for workload in deployment.workloads if workload.role == "gateway")
     routed = [connection.server for connection in deployment.connections if connection.client == gateway.name]
     middle = [workload for workload in deployment.workloads if workload.name in routed]
@@ -274,6 +275,7 @@ def wires(deployment: Deployment, cards: Sequence[Card], users: Card, entry: Car
 
 
 def card_of(workload: Workload) -> Card:
+    assert workload.role != "monitoring", "pictures leave it out"
     image, resources = workload.image, workload.resources
     copies = copies_of(workload)
     lines = [f"{copies}{resources.memory_mib:,} MiB · {resources.cpus:g} CPU"]

@@ -5,6 +5,7 @@
 
 from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.redis import Redis
+from groundwork.monitoring.objectives import Objectives
 from groundwork.system import App, Route, System
 
 SYSTEM = System(
@@ -14,12 +15,15 @@ SYSTEM = System(
         Redis(eviction="allkeys-lru", durable=False),
     ),
     generated_secrets=("jwt_key",),
+    # S2: more than 10 % errors, and P95 above 1 s.
+    objectives=Objectives(error_percent=10.0, p95_seconds=1.0),
     apps=(
         App(name="web", image="build:web", port=8080, user="10101:10101", memory_mib=32, cpus=0.5),
         App(
             name="api",
             image="build:probe",
             port=8000,
+            metrics_path="/metrics",
             uses=("postgres", "redis"),
             settings={
                 "DATABASE_URL": "postgresql://{postgres.username}:{postgres.password}"

@@ -7,6 +7,7 @@
 from groundwork.catalog.mysql import Mysql
 from groundwork.catalog.rabbitmq import RabbitMq
 from groundwork.catalog.redis import Redis
+from groundwork.monitoring.objectives import Objectives
 from groundwork.system import App, AppVolume, Route, System
 
 SERVICES = ("mysql", "cache", "results", "rabbitmq")
@@ -36,11 +37,14 @@ SYSTEM = System(
         RabbitMq(vhost="mindpal"),
     ),
     generated_secrets=("jwt_key",),
+    # S1: P95 below 0.2 s is promised and 1 s is alarmed, fewer than 1 % errors, 400 of 500 connections.
+    objectives=Objectives(latency_seconds=0.2, p95_seconds=1.0, error_percent=1.0, connections_percent=80.0),
     apps=(
         App(
             name="api",
             image="build:probe",
             port=8000,
+            metrics_path="/metrics",
             uses=SERVICES,
             settings=SETTINGS,
             release_command=("python", "-m", "probe.migrate"),

@@ -10,7 +10,7 @@ from typing import Any
 import crossplane
 import pytest
 
-from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, Upstream, main_file, rate_of, routes_files
+from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, Upstream, main_files, rate_of, routes_files
 from groundwork.settings import Entry
 from groundwork.system import Route
 from groundwork.workload import SecretRef, Template
@@ -278,7 +278,8 @@ def test_the_access_log_is_json_without_the_query(tmp_path: Path) -> None:
 
 def test_the_main_configuration_knows_nothing_of_routes(tmp_path: Path) -> None:
     path = tmp_path / "nginx.conf"
-    text = main_file(f"{LIVE}/current", f"127.0.0.1:{ALIVE}").content
+    (main,) = main_files(f"{LIVE}/current", f"127.0.0.1:{ALIVE}")
+    text = main.content
     assert isinstance(text, str)
     path.write_text(text)
     parsed_main = crossplane.parse(str(path), single=True, catch_errors=False)["config"][0]["parsed"]

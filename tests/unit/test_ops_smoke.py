@@ -15,8 +15,9 @@ from ops import smoke
 from ops.checkout import Stack, open_stack
 from ops.entry import Way
 from ops.request import Answer
+from ops.result import Result
 from ops.running import Running
-from ops.smoke import Door, Result
+from ops.smoke import Door
 from tests.sample import CERTIFICATE, changed
 from tools.engine.checkout import UserError
 

@@ -1,0 +1,93 @@
+"""The monitoring of one stack: its programs, told what else is in the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ..catalog import BackingService, Sizing
+from ..faults import Fault
+from ..model import known_name
+from ..settings import Settings
+from ..system import System
+from ..targets import KubernetesTarget
+from ..workload import Image, SecretRef, Workload
+from .alerts import Group, rule_files
+from .probes import probes_of
+from .programs import ALERTMANAGER, BLACKBOX, IMAGES, PROMETHEUS, alertmanager, blackbox, prometheus, resources_of
+from .receivers import misrouted
+from .rules import Watched, alert_groups
+from .settings import Monitoring, Program
+
+
+def images_of(monitoring: Monitoring, services: Sequence[BackingService]) -> dict[str, str]:
+    """The image reference of each program, by the name of its workload."""
+    usual = {**IMAGES, **{f"{one.name}-exporter": one.exporter_image for one in services if one.exporter_image}}
+    return {name: monitoring.programs.get(name, Program()).image or image for name, image in usual.items()}
+
+
+def monitoring_workloads(
+    system: System,
+    settings: Settings,
+    monitoring: Monitoring,
+    workloads: Sequence[Workload],
+    sizings: Mapping[str, Sizing],
+    images: Mapping[str, Image],
+    secrets: Mapping[str, SecretRef],
+    stack: str,
+) -> tuple[Workload, ...]:
+    """What watches `workloads`, which are all others of the stack. `secrets` are the system's, by name."""
+    probes = tuple(probes_of(workloads))
+    beside = (
+        *exporters(system, monitoring, sizings, images),
+        alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets),
+        blackbox(monitoring, images[BLACKBOX], probes, settings.entry),
+    )
+    scraped = [workload for workload in (*workloads, *beside) if workload.metrics]
+    # By these its alerts are told from those of other stacks.
+    labels = {"system": system.name, "stack": stack}
+    clustered = isinstance(settings.target, KubernetesTarget)
+    rules = rule_files(alerts_of(system, scraped, sizings))
+    server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, clustered=clustered)
+    return (*beside, server)
+
+
+def exporters(
+    system: System, monitoring: Monitoring, sizings: Mapping[str, Sizing], images: Mapping[str, Image]
+) -> Iterator[Workload]:
+    """One for each service that does not tell about itself."""
+    for service in system.services:
+        if service.exporter_image:
+            name = f"{service.name}-exporter"
+            found = service.exporter(sizings[service.name], images[name])
+            assert found and found.name == name, service
+            yield replace(found, resources=resources_of(monitoring, name, found.resources))
+
+
+def alerts_of(
+    system: System, scraped: Sequence[Workload], sizings: Mapping[str, Sizing]
+) -> tuple[Group, ...]:
+    """Those whose metrics somebody has."""
+    watching = tuple(workload.name for workload in scraped if workload.role == "monitoring")
+    services = [service.alerts(sizings[service.name], system.objectives) for service in system.services]
+    watched = Watched(
+        serving=tuple(workload.name for workload in scraped if workload.role != "monitoring"),
+        watching=watching,
+        services=tuple(alert for alerts in services for alert in alerts),
+    )
+    return alert_groups(system.objectives, watched)
+
+
+def monitoring_misfits(settings: Settings, services: Sequence[BackingService]) -> Iterator[Fault]:
+    """Programs that the stack does not have, and machines that one Prometheus does not see."""
+    monitoring, where = settings.monitoring, "groundwork:monitoring"
+    if monitoring is None:
+        return
+    known = images_of(monitoring, services)
+    for name in monitoring.programs:
+        yield from known_name(name, known, f"{where}.programs.{name}", "program")
+    for key, what, instead in misrouted(monitoring.receivers, monitoring.routing):
+        yield Fault(f"{where}.{key}", what, instead)
+    if len(settings.stack_machines) > 1:
+        what = "Prometheus runs beside the containers it measures, and these are on several machines"
+        yield Fault(where, what, "take it out, or use one machine with the role `all`; several are yet to come")

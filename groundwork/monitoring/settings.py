@@ -1,0 +1,37 @@
+"""What an environment file may say below `groundwork:monitoring`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..model import Cpus, ImageReference, Memory, Model, Name, Whole
+from .receivers import Receiver, Routing
+
+
+class Program(Model):
+    """One program of monitoring in this environment; what is not said stays as it is."""
+
+    image: ImageReference | None = None
+    """Another image with the same software."""
+    memory_mib: Memory | None = None
+    """Limit of its memory, in MiB."""
+    cpus: Cpus | None = None
+    """Limit of its processor time, in cores."""
+
+
+class Monitoring(Model):
+    """Prometheus, Alertmanager, exporters and probes. Nothing of it is public: `ops tunnel` leads there."""
+
+    scrape_seconds: Annotated[Whole, Field(ge=5, le=60)] = 15
+    """How often everything is measured, in seconds (M1: 15). Above 60 the burn rates of five minutes mean nothing."""
+    retention_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
+    """How long measurements are kept, in days; the error budget is one of 30 days."""
+    retention_gib: Annotated[Whole, Field(ge=1, le=65_536)] = 5
+    """How much of them is kept, in GiB: the oldest go first."""
+    receivers: dict[Name, Receiver] = Field(default_factory=dict)
+    """Who can be told, by a name of your own."""
+    routing: Routing = Routing()
+    programs: dict[Name, Program] = Field(default_factory=dict)
+    """By the name of their workload: prometheus, alertmanager, blackbox, or `<service>-exporter`."""
