@@ -6,8 +6,7 @@ import base64
 import http.client
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from rich import box
@@ -21,7 +20,9 @@ from groundwork.targets import DockerTarget
 from ops.checkout import Stack
 from ops.entry import Way, way_in
 from ops.request import Answer, fetch
+from ops.result import Result
 from ops.running import Running
+from ops.watching import monitoring_results
 from tools.engine.checkout import UserError
 
 SECURITY_HEADERS = {
@@ -31,23 +32,6 @@ SECURITY_HEADERS = {
 }
 """What every answer of the gateway carries; over https also how long https is kept (HSTS)."""
 MIB = 1_048_576
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """`detail` says what was seen. What this stack gives no occasion for is `left out`, with the reason."""
-
-    check: str
-    outcome: Literal["ok", "failed", "left out"]
-    detail: str
-    milliseconds: float | None = None
-
-    @property
-    def failed(self) -> bool:
-        return self.outcome == "failed"
-
-    def data(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +81,8 @@ def run(stack: Stack, running: Running) -> list[Result]:
             base=way.url(running.urls["system"]).rstrip("/"), way=way, http_port=http_port(settings),
             max_body_mib=settings.entry.max_body_mib,
         )  # fmt: skip
-        return [result_of(door, check) for check in checks(stack.system.routes, door)]
+        found = [result_of(door, check) for check in checks(stack.system.routes, door)]
+    return [*found, *(monitoring_results(running) if settings.monitoring else [])]
 
 
 def http_port(settings: Settings) -> int | None:
