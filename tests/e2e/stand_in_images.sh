@@ -4,13 +4,17 @@
 #
 #   debian:bookworm-slim       Debian 12, minimal
 #   python:3.13-slim-bookworm  Debian 13 with its own Python 3.13 and pip (in /usr/bin, linked from /usr/local/bin)
-#   nginx:1.30                 sid's nginx and curl; user nginx 101
+#   nginx:1.30                 sid's nginx with njs, and curl; user nginx 101
 #   postgres:18                sid's PostgreSQL 18 with pgvector; user postgres 999
 #   postgres:17                Debian 13's PostgreSQL 17 with pgvector; user postgres 999
 #   redis:8                    sid's Redis 8, without the official image's modules; user redis 999
 #   mysql:8.4                  sid's MySQL, which is 9.7 (Debian has no 8.4), without MySQL Shell; user mysql 999
 #   rabbitmq:4-management      sid's RabbitMQ 4.3 and Erlang; user rabbitmq 999
 #   goacme/lego:v4.35.2        sid's lego of that version, at /lego; Debian's shell instead of Alpine's
+#   prom/prometheus:v3.13.5    sid's Prometheus, which is 3.5, with Busybox and nothing else; user 65534
+#   prom/alertmanager:v0.33.1, prom/blackbox-exporter:v0.28.0, prometheuscommunity/postgres-exporter:v0.19.1,
+#   prom/mysqld-exporter:v0.19.0, oliver006/redis_exporter:v1.86.0-alpine
+#                              sid's programs of those versions with Busybox and nothing else; users 65534 and 59000
 #
 # Usage, as root with debootstrap and a running engine: stand_in_images.sh [IMAGE...]   (default: all of them)
 # An image that is present is left alone, so an official one is never replaced; `docker image rm` it to renew it.
@@ -80,7 +84,8 @@ CMD ["python3"]
 DOCKERFILE
 }
 
-# The official build has the stream module inside; Debian's is a file that modules-enabled/ loads.
+# The official build has the stream module inside; Debian's is a file that modules-enabled/ loads. njs is a file of the
+# same place in both, which a configuration loads that wants it.
 # Debian's nginx keeps its temporary files in /var/lib/nginx: linked to where the official build has them.
 make_nginx() {
     cat >"$work/context/nginx.conf" <<'CONF'
@@ -114,7 +119,7 @@ FROM stand-in:sid
 ARG DEBIAN_FRONTEND
 RUN groupadd --system --gid 101 nginx \
  && useradd --system --uid 101 --gid nginx --no-create-home --home-dir /nonexistent --shell /bin/false nginx \
- && apt-get update && apt-get install -y ca-certificates curl nginx libnginx-mod-stream \
+ && apt-get update && apt-get install -y ca-certificates curl nginx libnginx-mod-http-js libnginx-mod-stream \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/*-available /etc/nginx/sites-enabled /var/lib/nginx \
  && install -d /var/cache/nginx /etc/nginx/conf.d && ln -s /var/cache/nginx /var/lib/nginx \
  && ln -sf /dev/stdout /var/log/nginx/access.log && ln -sf /dev/stderr /var/log/nginx/error.log
@@ -307,6 +312,38 @@ EXPOSE 80
 DOCKERFILE
 }
 
+# make_program IMAGE PACKAGE PROGRAM USER [DATA [VERSION]]: as the official ones, whose only shell and HTTP client are
+# Busybox's. DATA is a directory of the user's own; VERSION is the package's, where it is not the image's.
+make_program() {
+    local version=${6:-${1#*:v}} data=${5:-/tmp}
+    cat >"$work/exporter" <<'DOCKERFILE'
+FROM stand-in:sid AS made
+ARG DEBIAN_FRONTEND
+ARG PACKAGE
+ARG PROGRAM
+ARG VERSION
+ARG USER
+ARG DATA
+RUN apt-get update && apt-get install -y busybox-static "$PACKAGE" \
+ && "$PACKAGE" --version 2>&1 | grep -qF "$VERSION" \
+ && mkdir -p /image/bin /image/etc && mkdir -m 1777 /image/tmp \
+ && cp /bin/busybox /image/bin/ && chroot /image /bin/busybox --install -s /bin \
+ && printf 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' > /image/etc/passwd \
+ && cp "/usr/bin/$PACKAGE" "/image$PROGRAM" && mkdir -p "/image$DATA" \
+ && if [ "$DATA" != /tmp ]; then chown "$USER" "/image$DATA"; fi \
+ && if [ -d /usr/share/prometheus ]; then cp --parents -Lr /usr/share/prometheus /image; fi \
+ && ldd "/usr/bin/$PACKAGE" | grep -o '/[^ ]*' | xargs -I '{}' cp --parents -L '{}' /image
+FROM scratch
+ARG USER
+COPY --from=made /image /
+ENV PATH=/bin
+USER $USER
+DOCKERFILE
+    printf 'ENTRYPOINT ["%s"]\n' "$3" >>"$work/exporter"
+    build sid "$1" --build-arg "PACKAGE=$2" --build-arg "PROGRAM=$3" --build-arg "USER=$4" \
+        --build-arg "DATA=$data" --build-arg "VERSION=${version%-alpine}" <"$work/exporter"
+}
+
 make() {
     rm -rf "$work/context"
     mkdir "$work/context"
@@ -320,6 +357,20 @@ make() {
         mysql:8.4) make_mysql "$1" ;;
         rabbitmq:4-management) make_rabbitmq "$1" ;;
         goacme/lego:v4.35.2) make_lego "$1" ;;
+        prom/prometheus:v3.13.5) make_program "$1" prometheus /bin/prometheus 65534:65534 /prometheus 3.5 ;;
+        prom/alertmanager:v0.33.1)
+            make_program "$1" prometheus-alertmanager /bin/alertmanager 65534:65534 /alertmanager
+            ;;
+        prom/blackbox-exporter:v0.28.0)
+            make_program "$1" prometheus-blackbox-exporter /bin/blackbox_exporter 65534:65534
+            ;;
+        prometheuscommunity/postgres-exporter:v0.19.1)
+            make_program "$1" prometheus-postgres-exporter /bin/postgres_exporter 65534:65534
+            ;;
+        prom/mysqld-exporter:v0.19.0) make_program "$1" prometheus-mysqld-exporter /bin/mysqld_exporter 65534:65534 ;;
+        oliver006/redis_exporter:v1.86.0-alpine)
+            make_program "$1" prometheus-redis-exporter /redis_exporter 59000:59000
+            ;;
         *)
             echo "no stand-in is known for $1" >&2
             return 1
@@ -329,7 +380,9 @@ make() {
 
 if [ $# = 0 ]; then
     set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8 mysql:8.4 \
-        rabbitmq:4-management goacme/lego:v4.35.2
+        rabbitmq:4-management goacme/lego:v4.35.2 prometheuscommunity/postgres-exporter:v0.19.1 \
+        prom/mysqld-exporter:v0.19.0 oliver006/redis_exporter:v1.86.0-alpine prom/prometheus:v3.13.5 \
+        prom/alertmanager:v0.33.1 prom/blackbox-exporter:v0.28.0
 fi
 for image; do
     if present "$image"; then
