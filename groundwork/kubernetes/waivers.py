@@ -32,6 +32,8 @@ def waivers_of(workload: Workload) -> Iterator[Waiver]:
         )
     if any(isinstance(value, Template) for value in workload.env.values()):
         yield Waiver(checkov="CKV_K8S_35", reason="the system wants its secrets in the environment")
+    if workload.role == "monitoring" and workload.probes and workload.probes.liveness == workload.probes.readiness:
+        yield Waiver(kube_score="pod-probes-identical", reason="it waits for nothing: while it lives it is ready")
     if workload.strategy == "surge" and workload.replicas == 1 and workload.port:
         yield Waiver(kube_score="deployment-replicas", reason="the stack asks for one replica")
 

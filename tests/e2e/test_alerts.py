@@ -305,6 +305,8 @@ ABSENT = {"redis_db_keys"}
 CONSEQUENCES = {
     # All words of it go to the one receiver, at P3 as well.
     ("Watchdog", "monitoring"),
+    # Two clients who wait are all the traffic there is.
+    ("LatencyBudgetBurns", "system"),
 }
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from groundwork.nginx import ALIVE, HTTP, HTTPS, LIVE, PEER, SITE, VERSION
 from groundwork.plan import plan
 from groundwork.stack_file import read_values
 from groundwork.system import Route, System, load_system
-from groundwork.workload import FILES, Template
+from groundwork.workload import FILES, Template, Workload
 from tests.machines import existing, on_machines
 from tests.sample import ROOT, SHOP, changed, planned, project_of, stack_files, stack_of, with_secrets
 
@@ -115,8 +114,12 @@ MACHINES: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 def counting(patch: pytest.MonkeyPatch) -> None:
-    """Every gateway that is planned from here on has metrics."""
-    patch.setattr("groundwork.plan.gateway_workload", partial(gateway_workload, metrics=True))
+    """Every gateway that is planned from here on has metrics, also where monitoring can't be yet."""
+
+    def counts(*given: Any, **named: Any) -> Workload:
+        return gateway_workload(*given, **(named | {"metrics": True}))
+
+    patch.setattr("groundwork.plan.gateway_workload", counts)
 
 
 @pytest.fixture(params=["", "counting"], ids=["", "with metrics"])

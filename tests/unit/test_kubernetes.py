@@ -13,6 +13,7 @@ from groundwork.kubeconfig import kubeconfig_of
 from groundwork.kubernetes import Manifest, manifests
 from groundwork.kubernetes.manifest import Object
 from groundwork.kubernetes.network import ANYWHERE, INSIDE
+from groundwork.kubernetes.render import rendered
 from groundwork.settings import AppSettings, AutoscaleSettings, Settings
 from groundwork.targets import KubernetesTarget
 from groundwork.workload import Workload
@@ -346,3 +347,9 @@ def test_a_wrong_kubeconfig_is_told_before_anything_is_touched(case: str, tmp_pa
 def test_of_several_files_none_is_chosen_by_chance() -> None:
     with pytest.raises(FaultsError, match="KUBECONFIG names several files\n    name one of them here"):
         kubeconfig_of(KubernetesTarget(kind="kubernetes", context="test"), {"KUBECONFIG": "/one:/two"})
+
+
+@pytest.mark.parametrize("release", ["12e45678", "00000012", "1e2", "12345678"])
+def test_a_release_that_looks_like_a_number_is_text(release: str) -> None:
+    body = {"kind": "Secret", "metadata": {"name": "x", "labels": {"release": release}}}
+    assert f"release: '{release}'" in rendered([Manifest(body=body)])
