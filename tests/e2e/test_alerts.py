@@ -288,7 +288,7 @@ def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path)
     for trials in phases(watched, tmp_path):
         for row in tried(watched, trials):
             rows.append(row)
-            print(row, flush=True)
+            print(as_table([row]).splitlines()[-1], flush=True)
     table = as_table(rows)
     print(table)
     if os.environ.get("GROUNDWORK_WRITE_DOCS"):

@@ -13,8 +13,9 @@ from groundwork.faults import FaultsError
 from groundwork.monitoring.probes import modules
 from groundwork.settings import Entry
 from groundwork.system import App, System
-from groundwork.workload import Metrics
+from groundwork.workload import Metrics, Template
 from ops.on_docker.tunnel import network_to
+from tests.hardened import KEY
 from tests.sample import API, CERTIFICATE, SHOP, planned
 
 ON: dict[str, Any] = {"monitoring": {}}
@@ -120,6 +121,76 @@ def test_a_tunnel_leads_to_every_program() -> None:
 def test_a_program_that_is_not_there_is_named_with_the_nearest() -> None:
     with pytest.raises(FaultsError, match=r"(?s)monitoring\.programs\.promtheus.*did you mean `prometheus`"):
         planned({"monitoring": {"programs": {"promtheus": {"memory_mib": 64}}}})
+
+
+TOLD: dict[str, Any] = {
+    "receivers": {
+        "chat": {"kind": "webhook", "server": "im.example.com:443"},
+        "duty": {"kind": "on_call", "address": "https://events.example.com:8443/v2/enqueue"},
+        "team": {
+            "kind": "mail",
+            "to": ["ops@example.com"],
+            "sender": "alerts@example.com",
+            "server": "mail.example.com:587",
+            "username": "alerts",
+        },
+    },
+    "routing": {"p0": ["duty", "chat"], "p1": ["duty"], "p2": ["chat"], "p3": ["team"]},
+}
+SECRETS = {"secret_alert_chat_url": "u", "secret_alert_duty_key": "k", "secret_alert_team_password": "p"}
+
+
+def test_credentials_of_receivers_are_files_and_their_servers_the_only_ways_out() -> None:
+    told = planned({"monitoring": TOLD} | SECRETS).workload("alertmanager")
+    files = {file.name: file.content for file in told.files}
+    assert {f"secrets/{name.removeprefix('secret_')}" for name in SECRETS} == files.keys() - {"alertmanager.yml"}
+    assert all(isinstance(content, Template) for name, content in files.items() if name != "alertmanager.yml")
+    assert told.egress == ("im.example.com:443", "events.example.com:8443", "mail.example.com:587")
+    assert not any(isinstance(value, Template) for value in told.env.values())
+
+
+TWO = {"kind": "existing", "roles": {"app": {"memory_mib": 4096, "hosts": [
+    {"address": f"app-{number}.example.com", "private_address": f"10.0.0.{number}", "host_key": KEY}
+    for number in (1, 2)
+]}, "data": {"memory_mib": 4096, "hosts": [
+    {"address": "data.example.com", "private_address": "10.0.0.3", "host_key": KEY}
+]}, "cache": {"memory_mib": 4096, "hosts": [
+    {"address": "cache.example.com", "private_address": "10.0.0.4", "host_key": KEY}
+]}}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"monitoring": TOLD, **SECRETS, "secret_alert_duty_key": None},
+            "groundwork:secret_alert_duty_key: is missing; a receiver of alerts needs it\n"
+            "    run `pulumi config set --secret groundwork:secret_alert_duty_key`",
+        ),
+        (
+            {"monitoring": {"routing": {"p0": ["chta"]}, "receivers": {"chat": TOLD["receivers"]["chat"]}}, **SECRETS},
+            "groundwork:monitoring.routing.p0: there is no receiver `chta`\n    did you mean `chat`?",
+        ),
+        (
+            {"monitoring": {"receivers": {"chat": TOLD["receivers"]["chat"]}}, "secret_alert_chat_url": "u"},
+            "groundwork:monitoring.receivers.chat: nothing is sent to it\n    name it in `routing`, or take it out",
+        ),
+        (
+            {"secret_alert_chat_url": "u"},
+            "groundwork:secret_alert_chat_url: is a secret that nobody uses",
+        ),
+        (
+            ON | {"machines": TWO},
+            "groundwork:monitoring: Prometheus runs beside the containers it measures, and these are on several "
+            "machines\n    take it out, or use one machine with the role `all`; several are yet to come",
+        ),
+    ],
+    ids=["no credentials", "no such receiver", "a receiver nobody names", "a secret left over", "several machines"],
+)
+def test_what_does_not_fit_is_told_with_what_to_write(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(FaultsError) as told:
+        planned({key: value for key, value in values.items() if value is not None})
+    assert message in str(told.value)
 
 
 def test_an_app_without_a_port_has_nowhere_to_tell() -> None:
