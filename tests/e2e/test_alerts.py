@@ -30,6 +30,7 @@ from groundwork.plan import image_references
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
+from ops.on_docker import beside
 from tests.e2e.conftest import free_port
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
@@ -95,8 +96,9 @@ class Watched:
         return f"https://127.0.0.1:{self.stack.settings()['groundwork:entry']['https_port']}"
 
     def container(self, workload: str) -> Any:
-        """The one that runs, or that was stopped last."""
-        return self.stack.containers(self.engine, workload)[0]
+        """The one that does the work: beside the gateway lies its switch."""
+        found = self.stack.containers(self.engine, workload)
+        return next(one for one in found if one.status == "running" and not beside(one))
 
     def asked(self, what: str) -> Any:
         """Prometheus's answer, from inside its container."""
