@@ -309,6 +309,8 @@ CONSEQUENCES = {
     ("Watchdog", "monitoring"),
     # Two clients who wait are all the traffic there is.
     ("LatencyBudgetBurns", "system"),
+    # An app that tells about itself is measured besides being asked.
+    ("ServiceDown", "api"),
 }
 
 
