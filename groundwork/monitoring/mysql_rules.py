@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .alerts import Alert, number
 from .objectives import Objectives
+from .service_rules import down, restarts
 
 
 def mysql_alerts(service: str, objectives: Objectives) -> tuple[Alert, ...]:
@@ -11,17 +12,12 @@ def mysql_alerts(service: str, objectives: Objectives) -> tuple[Alert, ...]:
     asked = f"rate(mysql_global_status_innodb_buffer_pool_read_requests{{{job}}}[30m])"
     read = f"rate(mysql_global_status_innodb_buffer_pool_reads{{{job}}}[30m])"
     return (
-        Alert(
-            name="MysqlDown",
-            expr=f"mysql_up{{{job}}} == 0",
-            hold="1m",
-            severity="P0",
-            service=service,
-            summary=f"{service} lets nobody in",
-            description=f"The exporter of {service} could not log in for a minute.",
+        down(
+            "MysqlDown",
+            "mysql_up",
+            service,
             why="Every request that needs the database fails.",
             reason="1 minute: its restart takes seconds, and nothing works meanwhile",
-            source="S2 (ServiceDown)",
         ),
         Alert(
             name="MysqlConnectionsHigh",
@@ -86,15 +82,10 @@ def mysql_alerts(service: str, objectives: Objectives) -> tuple[Alert, ...]:
             reason="99 % is usual; below 95 %, with 100 pages a second and for an hour, it is no nightly job",
             source="common practice",
         ),
-        Alert(
-            name="MysqlRestarts",
-            expr=f"resets(mysql_global_status_uptime{{{job}}}[1h]) > 1",
-            severity="P1",
-            service=service,
-            summary=f"{service} starts again and again",
-            description="It started {{ $value }} times in an hour.",
+        restarts(
+            "MysqlRestarts",
+            f"mysql_global_status_uptime{{{job}}}",
+            service,
             why="Every connection breaks each time, and what was not committed is lost.",
-            reason="one may be an `up` that changed its limits; two in an hour are a crash",
-            source="S5 (HighRestartRate)",
         ),
     )

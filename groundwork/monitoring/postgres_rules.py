@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from .alerts import Alert, number
 from .objectives import Objectives
+from .service_rules import down
 
 
 def postgres_alerts(service: str, objectives: Objectives) -> tuple[Alert, ...]:
     job = f'job="{service}-exporter"'
     hits, reads = (f"sum by (job) (rate(pg_stat_database_{name}{{{job}}}[30m]))" for name in ("blks_hit", "blks_read"))
     return (
-        Alert(
-            name="PostgresDown",
-            expr=f"pg_up{{{job}}} == 0",
-            hold="1m",
-            severity="P0",
-            service=service,
-            summary=f"{service} lets nobody in",
-            description=f"The exporter of {service} could not log in for a minute.",
+        down(
+            "PostgresDown",
+            "pg_up",
+            service,
             why="Every request that needs the database fails.",
             reason="1 minute: its restart takes seconds, and nothing works meanwhile",
-            source="S2 (ServiceDown)",
         ),
         Alert(
             name="PostgresConnectionsHigh",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .alerts import Alert
 from .objectives import Objectives
+from .service_rules import restarts
 
 PLUGIN = "RabbitMQ documentation (alarms)"
 
@@ -66,15 +67,10 @@ def rabbitmq_alerts(service: str, objectives: Objectives) -> tuple[Alert, ...]:
             reason="RabbitMQ's own alarm, as the catalog sets it; a minute, since it goes by itself where it can",
             source=PLUGIN,
         ),
-        Alert(
-            name="RabbitmqRestarts",
-            expr=f"resets(rabbitmq_detailed_erlang_uptime_seconds{{{job}}}[1h]) > 1",
-            severity="P1",
-            service=service,
-            summary=f"{service} starts again and again",
-            description="It started {{ $value }} times in an hour.",
+        restarts(
+            "RabbitmqRestarts",
+            f"rabbitmq_detailed_erlang_uptime_seconds{{{job}}}",
+            service,
             why="Every connection breaks each time, and messages that are not durable are lost.",
-            reason="one may be an `up` that changed its limits; two in an hour are a crash",
-            source="S5 (HighRestartRate)",
         ),
     )

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from .alerts import Alert, number
 from .objectives import Objectives
+from .service_rules import down, restarts
 
 
 def redis_alerts(service: str, objectives: Objectives, *, evicts: bool, durable: bool) -> tuple[Alert, ...]:
     job = f'job="{service}-exporter"'
     return (
-        Alert(
-            name="RedisDown",
-            expr=f"redis_up{{{job}}} == 0",
-            hold="1m",
-            severity="P0",
-            service=service,
-            summary=f"{service} lets nobody in",
-            description=f"The exporter of {service} could not log in for a minute.",
+        down(
+            "RedisDown",
+            "redis_up",
+            service,
             why="Apps that need it fail; with a cache they are slow at best.",
             reason="1 minute: its restart takes seconds",
-            source="S2 (ServiceDown)",
         ),
         Alert(
             name="RedisConnectionsRefused",
@@ -32,16 +28,11 @@ def redis_alerts(service: str, objectives: Objectives, *, evicts: bool, durable:
             reason="none is normal: the limit is ten thousand",
             source="Redis documentation (maxclients)",
         ),
-        Alert(
-            name="RedisRestarts",
-            expr=f"resets(redis_uptime_in_seconds{{{job}}}[1h]) > 1",
-            severity="P1",
-            service=service,
-            summary=f"{service} starts again and again",
-            description="It started {{ $value }} times in an hour.",
+        restarts(
+            "RedisRestarts",
+            f"redis_uptime_in_seconds{{{job}}}",
+            service,
             why="Every connection breaks each time, and a cache begins empty.",
-            reason="one may be an `up` that changed its limits; two in an hour are a crash",
-            source="S5 (HighRestartRate)",
         ),
         *(_cache(service, job, objectives) if evicts else _store(service, job)),
         *(_durable(service, job) if durable else ()),
