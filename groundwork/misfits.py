@@ -12,7 +12,6 @@ from .deployment import Deployment
 from .faults import Fault, nearest
 from .model import known_name
 from .monitoring.assembly import monitoring_misfits
-from .monitoring.receivers import secret_names
 from .settings import AppSettings, Settings
 from .stack_file import Configuration
 from .system import App, System
@@ -77,8 +76,7 @@ def target_misfits(system: System, settings: Settings) -> Iterator[Fault]:
 
 def secret_misfits(system: System, configuration: Configuration) -> Iterator[Fault]:
     given = configuration.secrets.keys()
-    monitoring = configuration.settings.monitoring
-    told = secret_names(monitoring.receivers) if monitoring else ()
+    told = configuration.settings.alert_secrets
     known = PLAIN_SECRETS | {*system.required_secrets, *system.generated_secrets, *told}
     for name in sorted(given - known):
         yield Fault(f"groundwork:secret_{name}", "is a secret that nobody uses", nearest(name, known))

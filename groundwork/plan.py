@@ -17,7 +17,6 @@ from .images import ImageLock, with_prefix
 from .machines import APP_ROLES
 from .misfits import PLAIN_SECRETS, memory_fault, misfits
 from .monitoring.assembly import images_of, monitoring_workloads
-from .monitoring.receivers import secret_names
 from .nginx import Upstream
 from .placement import (
     local_networks,
@@ -226,8 +225,7 @@ def resolve_images(system: System, settings: Settings, lock: ImageLock, stack: s
 def system_secrets(system: System, configuration: Configuration) -> dict[SecretRef, str | None]:
     """Each secret that is not a service's, with the configuration key that holds it, or None: generated."""
     given = configuration.secrets
-    monitoring = configuration.settings.monitoring
-    told = secret_names(monitoring.receivers) if monitoring else ()
+    told = configuration.settings.alert_secrets
     names = [*system.generated_secrets, *system.required_secrets, *(PLAIN_SECRETS & given.keys()), *told]
     return {
         SecretRef(owner="system", name=name, generation=given.get(name, "1")): f"{SECRET_PREFIX}{name}"

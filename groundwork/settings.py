@@ -12,6 +12,7 @@ from .cloud import Aws, Backups, Edge, Previews
 from .faults import nearest
 from .machines import Machine, Machines, NoMachines, machines_of
 from .model import Address, AddressRange, Cpus, ImageReference, Memory, Model, Name, Number, Port, Whole
+from .monitoring.receivers import secret_names
 from .monitoring.settings import Monitoring
 from .targets import DockerTarget, Target
 
@@ -233,6 +234,11 @@ class Settings(Model):
         if time_zone not in ZONES:
             raise ValueError(f"should be a name of the IANA time zone database; {nearest(time_zone, ZONES)}")
         return time_zone
+
+    @property
+    def alert_secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that receivers of alerts need."""
+        return secret_names(self.monitoring.receivers) if self.monitoring else ()
 
     @property
     def stack_machines(self) -> tuple[Machine, ...]:

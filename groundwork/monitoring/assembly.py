@@ -13,8 +13,8 @@ from ..system import System
 from ..targets import KubernetesTarget
 from ..workload import Image, SecretRef, Workload
 from .alerts import Group, rule_files
-from .probes import probes_of
-from .programs import ALERTMANAGER, BLACKBOX, IMAGES, PROMETHEUS, alertmanager, blackbox, prometheus, resources_of
+from .probes import BLACKBOX, probes_of
+from .programs import ALERTMANAGER, IMAGES, PROMETHEUS, alertmanager, blackbox, prometheus, resources_of
 from .receivers import misrouted
 from .rules import Watched, alert_groups
 from .settings import Monitoring, Program

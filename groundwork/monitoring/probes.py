@@ -13,6 +13,7 @@ Job = Literal["entry", "certificate", "ready"]
 ENTRY: Job = "entry"
 CERTIFICATE: Job = "certificate"
 READY: Job = "ready"
+BLACKBOX, BLACKBOX_PORT = "blackbox", 9115
 TRUSTED = f"{FILES}/trusted.pem"
 
 

@@ -8,13 +8,13 @@ import yaml
 
 from ..settings import Entry
 from ..workload import FILES, File, HttpGet, Image, Metrics, Probes, Resources, SecretRef, Template, Volume, Workload
-from .probes import Probe, modules
+from .probes import BLACKBOX, BLACKBOX_PORT, Probe, modules
 from .receivers import secret_names
 from .routing import alertmanager_config
 from .scrape import scrape_configs
 from .settings import Monitoring, Program
 
-PROMETHEUS, ALERTMANAGER, BLACKBOX = "prometheus", "alertmanager", "blackbox"
+PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 IMAGES: Mapping[str, str] = {
     # The long-term release; supported until July 2027.
     PROMETHEUS: "prom/prometheus:v3.13.5",
@@ -28,7 +28,7 @@ USUAL: Mapping[str, Resources] = {
 }
 NOBODY = "65534:65534"
 """Whom these images give their directories to."""
-PROMETHEUS_PORT, ALERTMANAGER_PORT, BLACKBOX_PORT = 9090, 9093, 9115
+PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
 DATA, STATE = "/prometheus", "/alertmanager"
 """Where these images have their volumes, open to their own user."""
 ROOM = 1.25

@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..workload import Workload
-from .probes import Probe
+from .probes import BLACKBOX, BLACKBOX_PORT, Probe
 
-PROBED_AT = "blackbox:9115"
 MOST_SERIES = 20_000
 """Of one replica. Whoever makes a label of what users send is no longer measured, and takes nobody else's memory."""
 LOOKED_UP_SECONDS = 10
@@ -60,6 +59,6 @@ def probe_config(job: str, probes: Sequence[Probe]) -> dict[str, Any]:
             {"source_labels": ["__address__"], "target_label": "__param_target"},
             {"target_label": "__param_module", "replacement": job},
             {"source_labels": ["__param_target"], "target_label": "instance"},
-            {"target_label": "__address__", "replacement": PROBED_AT},
+            {"target_label": "__address__", "replacement": f"{BLACKBOX}:{BLACKBOX_PORT}"},
         ],
     }
