@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,17 @@ import pulumi_docker as docker
 from groundwork.deployment import Deployment, Network, Share
 from groundwork.images import repository_of
 from groundwork.scripts import JOB_PROBE, reload_script, scripts_of
-from groundwork.workload import FILES, File, Image, Probes, Reload, Workload, digest_of
+from groundwork.workload import FILES, File, Image, MachinePath, Probes, Reload, Workload, digest_of
 
 from .container_log import Way, last_lines
 from .credentials import Credentials
 
-REPLACED = ["#initerror", "healthcheck", "init", "tmpfs", "cpu_period", "cpu_quota"]
+REPLACED = ["#initerror", "healthcheck", "init", "mounts", "tmpfs", "cpu_period", "cpu_quota"]
 """A failed health wait is tried again and stays red; and what the plugin would call updated without changing it,
 changes by replacement (its Update passes on memory, restart and block i/o limits only)."""
 LOG_ROTATION = {"max-size": "10m", "max-file": "5"}
+MACHINE_PATHS: Mapping[MachinePath, str] = {"root": "/", "container_logs": "/var/lib/docker/containers"}
+"""Where a machine has them; the engine's own default for logs."""
 CPU_PERIOD = 100_000
 """Microseconds; the engine's own default."""
 CREATE_SECONDS = 15
@@ -215,6 +217,18 @@ class Engine:
             command=list(command[1:]) or None,
             envs=[pulumi.Output.concat(key, "=", self._credentials.text(value)) for key, value in sorted(env.items())],
             volumes=list(volumes),
+            mounts=[
+                docker.ContainerMountArgs(
+                    type="bind",
+                    source=MACHINE_PATHS[machine_path],
+                    target=path,
+                    read_only=True,
+                    # What the machine mounts later is seen too.
+                    bind_options=docker.ContainerMountBindOptionsArgs(propagation="rslave"),
+                )
+                for machine_path, path in workload.machine_paths.items()
+            ]
+            or None,
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(
                     name=self._networks[network.name].name,

@@ -25,6 +25,7 @@ KINDS: Mapping[str, type[pulumi.CustomResource]] = {
         kubernetes.core.v1.Secret,
         kubernetes.core.v1.Service,
         kubernetes.core.v1.ServiceAccount,
+        kubernetes.apps.v1.DaemonSet,
         kubernetes.apps.v1.Deployment,
         kubernetes.apps.v1.StatefulSet,
         kubernetes.batch.v1.CronJob,

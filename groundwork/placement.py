@@ -89,6 +89,8 @@ class Placement:
 
     def here(self, machine: Machine, workload: Workload, gateway: Workload) -> Workload | None:
         """The workload as `machine` runs it, if it does; `gateway` is this machine's own."""
+        if workload.per_machine:
+            return workload
         home = self.homes.get(workload.name)
         if home:
             return workload if home == machine else None

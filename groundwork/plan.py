@@ -110,8 +110,9 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         *(after for _, after in jobs if after),
     )
     if settings.monitoring:
+        by_name = {ref.name: ref for ref in secrets}
         workloads += monitoring_workloads(
-            system, settings, settings.monitoring, workloads, sizings, images, {ref.name: ref for ref in secrets}, stack
+            system, settings, settings.monitoring, workloads, sizings, images, by_name, project, stack
         )
     connections = connections_of(workloads, upstreams)
     if placement.machines and isinstance(settings.target, DockerTarget):

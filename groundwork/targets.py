@@ -123,6 +123,10 @@ class KubernetesTarget(Model):
         """The namespace of the stack `<project>-<stack>`, whose names may have what a DNS label may not."""
         return self.namespace or re.sub(r"[^a-z0-9]+", "-", owner.lower()).strip("-")[:63]
 
+    def machines_namespace_of(self, owner: str) -> str:
+        """The one beside it, for what runs on each node and sees the node itself."""
+        return f"{self.namespace_of(owner)[:54]}-machines"
+
     @field_validator("namespace")
     @classmethod
     def _of_its_own(cls, namespace: str | None) -> str | None:

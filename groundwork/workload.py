@@ -83,6 +83,10 @@ class Volume:
     read_only: bool = False
 
 
+MachinePath = Literal["root", "container_logs"]
+"""A directory of the machine itself, by what it is: `root` is all of it; where the other one is, each target knows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """A port that the machine itself listens on: `address:port` leads to `target` in the container."""
@@ -179,6 +183,9 @@ class Workload:
 
     `uses` names workloads whose `port` it reaches, or `workload.name` for a port of `side_ports`. What is `monitored`
     is in networks of monitoring as well: so switching that on is a release.
+
+    One that runs `per_machine` runs once on each machine, or on each node of a cluster. It alone may see a machine's
+    own directories, read-only: `machine_paths` says at which path.
     """
 
     name: str
@@ -209,13 +216,15 @@ class Workload:
     reload: Reload | None = None
     metrics: Metrics | None = None
     monitored: bool = False
+    per_machine: bool = False
+    machine_paths: Mapping[MachinePath, str] = field(default_factory=dict)
 
     @property
     def release(self) -> str:
         """Eight hexadecimal digits over everything that makes this workload what it is, but for how many run."""
         said = asdict(self) | {name: None for name in NO_PART_OF_A_RELEASE} | {"revision": REVISION}
         # Releases are older than these words, and the one below.
-        for name in ("metrics", "monitored"):
+        for name in ("metrics", "monitored", "per_machine", "machine_paths"):
             if not said[name]:
                 del said[name]
         # A disk grows under what runs.

@@ -41,6 +41,14 @@ def is_of_cluster(resource: Resource) -> bool:
     return resource.type.startswith("kubernetes:")
 
 
+def harmless(user: Any, capabilities: Any, *, read_only: bool) -> bool:
+    """Whether who is given all of a machine reads no more of it than everybody there: what measures machines and their
+    disks needs that. It must be nobody in particular, have no capability, and change nothing."""
+    uid = str(user or "").partition(":")[0]
+    dropped = texts(capabilities.get("drops") or capabilities.get("drop")) if isinstance(capabilities, Mapping) else []
+    return read_only and uid not in ("", "0", "root") and "ALL" in dropped
+
+
 def leads_out(path: Any) -> str | None:
     """What is wrong with a directory of the machine that a container is given."""
     if not isinstance(path, str) or not path:
@@ -58,12 +66,13 @@ def of_container(resource: Resource) -> Iterator[str]:
     for key in ("networkMode", "pidMode", "ipcMode", "usernsMode"):
         if props.get(key) == "host":
             yield f"{key} is host"
-    volumes = [volume.get("hostPath") for volume in mappings(props.get("volumes"))]
-    mounts = [mount.get("source") for mount in mappings(props.get("mounts")) if mount.get("type") == "bind"]
-    for path in [*volumes, *mounts]:
-        if wrong := leads_out(path):
-            yield wrong
     added = props.get("capabilities")
+    given = [(volume.get("hostPath"), volume.get("readOnly")) for volume in mappings(props.get("volumes"))]
+    binds = [mount for mount in mappings(props.get("mounts")) if mount.get("type") == "bind"]
+    for path, read_only in [*given, *((mount.get("source"), mount.get("readOnly")) for mount in binds)]:
+        wrong = leads_out(path)
+        if wrong and not (path == "/" and harmless(props.get("user"), added, read_only=read_only is True)):
+            yield wrong
     for power in texts(added.get("adds")) if isinstance(added, Mapping) else []:
         if power.upper().removeprefix("CAP_") in POWERS:
             yield f"has the capability {power}"
@@ -78,7 +87,9 @@ def of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is true"
     for volume in mappings(pod.get("volumes")):
         host = volume.get("hostPath")
-        if wrong := leads_out(host.get("path") if isinstance(host, Mapping) else None):
+        path = host.get("path") if isinstance(host, Mapping) else None
+        wrong = leads_out(path)
+        if wrong and not (path == "/" and all(reads_only(pod, one, volume.get("name")) for one in containers_of(pod))):
             yield wrong
     for container in containers_of(pod):
         security = container.get("securityContext")
@@ -89,6 +100,14 @@ def of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
         for power in texts(added.get("add")) if isinstance(added, Mapping) else []:
             if power.upper().removeprefix("CAP_") in POWERS:
                 yield f"{container.get('name')} has the capability {power}"
+
+
+def reads_only(pod: Mapping[str, Any], container: Mapping[str, Any], volume: Any) -> bool:
+    """Whether a container is given no more of a volume than everybody on the machine may read."""
+    mounts = [mount for mount in mappings(container.get("volumeMounts")) if mount.get("name") == volume]
+    of_pod, of_container = ({**(one.get("securityContext") or {})} for one in (pod, container))
+    user, capabilities = of_container.get("runAsUser", of_pod.get("runAsUser")), of_container.get("capabilities")
+    return all(harmless(user, capabilities, read_only=mount.get("readOnly") is True) for mount in mounts)
 
 
 def of_rights(resource: Resource, _stack: Stack) -> Iterator[str]:

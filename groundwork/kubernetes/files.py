@@ -110,7 +110,7 @@ def pull_secret(place: Place, server: str, username: str, password: SecretRef) -
         body={
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": place.metadata(PULL_SECRET),
+            "metadata": place.metadata(place.named(PULL_SECRET)),
             "type": "kubernetes.io/dockerconfigjson",
             "stringData": {".dockerconfigjson": config},
         }

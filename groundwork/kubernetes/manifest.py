@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..deployment import Deployment
@@ -45,14 +45,34 @@ def key_of(kind: str, name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The stack's namespace, and the labels by which its objects are known."""
+    """A namespace of the stack, and the labels by which its objects are known. There is the stack's own, and beside it
+    one `of_machines`, for what runs on each node and sees the node itself."""
 
     deployment: Deployment
     target: KubernetesTarget
+    of_machines: bool = False
 
     @property
     def namespace(self) -> str:
+        prefix = self.deployment.prefix
+        return self.target.machines_namespace_of(prefix) if self.of_machines else self.target.namespace_of(prefix)
+
+    @property
+    def stack_namespace(self) -> str:
         return self.target.namespace_of(self.deployment.prefix)
+
+    def named(self, name: str) -> str:
+        """The name of something that both namespaces have: keys are those of one stack."""
+        return f"machines-{name}" if self.of_machines else name
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """What runs in this namespace."""
+        return tuple(one for one in self.deployment.workloads if one.per_machine == self.of_machines)
+
+    def of(self, workload: Workload) -> Place:
+        """Where a workload runs."""
+        return replace(self, of_machines=workload.per_machine)
 
     def selector(self, name: str) -> dict[str, str]:
         """What selects the pods of a workload. It never changes: most selectors can't be changed."""

@@ -17,20 +17,20 @@ needs another name."""
 
 
 def around(place: Place) -> Iterator[Manifest]:
-    yield namespace(place)
+    yield namespace(place, "restricted")
     yield quota(place)
     yield limits(place)
     for name, (value, meaning) in PRIORITIES.items():
         yield priority(place, name, value, meaning)
 
 
-def namespace(place: Place) -> Manifest:
-    """It refuses every pod that is not `restricted` (Pod Security Standards)."""
+def namespace(place: Place, level: str) -> Manifest:
+    """It refuses every pod that has more rights than `level` of the Pod Security Standards."""
     body: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": place.global_metadata(place.namespace)}
     modes = {
         f"pod-security.kubernetes.io/{mode}{suffix}": value
         for mode in ("enforce", "audit", "warn")
-        for suffix, value in (("", "restricted"), ("-version", "latest"))
+        for suffix, value in (("", level), ("-version", "latest"))
     }
     body["metadata"]["labels"] |= modes
     # Its claims would go with it.
@@ -45,7 +45,7 @@ def most(workload: Workload) -> int:
 
 def quota(place: Place) -> Manifest:
     """What the plan needs with every release under way, and no more: a mistake stays in its own namespace."""
-    workloads = place.deployment.workloads
+    workloads = place.workloads
     memory = sum(most(one) * one.resources.memory_mib for one in workloads)
     # Rounded as each pod's own are, or the last one might not fit.
     cpus = sum(most(one) * millicores(one.resources.cpus) for one in workloads) / 1000
@@ -73,7 +73,7 @@ def quota(place: Place) -> Manifest:
 def limits(place: Place) -> Manifest:
     """For containers that say nothing, such as one that a person starts to look around; and for none more than the
     largest of the plan."""
-    workloads = place.deployment.workloads
+    workloads = place.workloads
     small: Object = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": EPHEMERAL["limit"]}
     largest: Object = {
         "cpu": cores(max(one.resources.cpus for one in workloads)),

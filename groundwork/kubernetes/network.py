@@ -16,9 +16,9 @@ CLOSED, DNS = "all.closed", "all.dns"
 
 
 def network_policies(place: Place) -> Iterator[Manifest]:
-    yield policy(place, CLOSED, {}, ingress=[], egress=[])
-    yield policy(place, DNS, {}, egress=[dns(place)])
-    for workload in place.deployment.workloads:
+    yield policy(place, place.named(CLOSED), {}, ingress=[], egress=[])
+    yield policy(place, place.named(DNS), {}, egress=[dns(place)])
+    for workload in place.workloads:
         yield policy(
             place,
             workload.name,
@@ -104,7 +104,11 @@ def block(host: str) -> Object:
 
 
 def pods_of(place: Place, name: str) -> Object:
-    return {"podSelector": {"matchLabels": place.selector(name)}}
+    there = place.of(place.deployment.workload(name))
+    pods: Object = {"podSelector": {"matchLabels": place.selector(name)}}
+    if there.namespace != place.namespace:
+        pods["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": there.namespace}}
+    return pods
 
 
 def tcp(port: int) -> Object:

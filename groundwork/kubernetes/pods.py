@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..images import BUILD, repository_of
-from ..workload import Check, Exec, Image, Probes, Resources, Workload
+from ..workload import Check, Exec, Image, MachinePath, Probes, Resources, Workload
 from .files import PULL_SECRET, Carried
 from .manifest import Object, Place, cores, mebibytes
 
@@ -19,6 +19,10 @@ EPHEMERAL = {"request": "64Mi", "limit": "128Mi"}
 is written: /tmp is memory."""
 CPU_REQUEST = 0.5
 """Share of its limit that a container asks for: 250m of 500m (C3)."""
+MACHINE_PATHS: Mapping[MachinePath, str] = {"root": "/", "container_logs": "/var/log/pods"}
+"""Where a node has them; the kubelet's own default for logs."""
+KEPT_ON_NODES = "/var/lib/groundwork"
+"""Where what runs on each node keeps its volumes: that node's and no other's."""
 DEFAULT_SHM_MIB = 64
 """What containers have at /dev/shm without asking."""
 
@@ -39,7 +43,7 @@ def pod_spec(place: Place, carried: Carried) -> Object:
         "priorityClassName": priority_class(place, workload),
         "terminationGracePeriodSeconds": workload.grace_seconds + (DRAIN_SECONDS if drains(workload) else 0),
         "securityContext": {
-            "runAsNonRoot": True,
+            "runAsNonRoot": uid != 0,
             "runAsUser": uid,
             "runAsGroup": gid,
             "fsGroup": gid,
@@ -51,16 +55,19 @@ def pod_spec(place: Place, carried: Carried) -> Object:
     }
     if workload.role == "job":
         spec["restartPolicy"] = "Never"
+    elif workload.per_machine:
+        # Also on nodes that take nothing else: whatever runs there is seen.
+        spec["tolerations"] = [{"operator": "Exists"}]
     else:
         spec |= apart(place.selector(workload.name))
     if place.deployment.pull_password:
-        spec["imagePullSecrets"] = [{"name": PULL_SECRET}]
+        spec["imagePullSecrets"] = [{"name": place.named(PULL_SECRET)}]
     return spec
 
 
 def priority_class(place: Place, workload: Workload) -> str:
     """Data before what uses it, when a node has too little memory for all."""
-    return f"{place.namespace}-{'service' if workload.role == 'service' else 'app'}"
+    return f"{place.stack_namespace}-{'service' if workload.role == 'service' else 'app'}"
 
 
 def drains(workload: Workload) -> bool:
@@ -91,7 +98,7 @@ def container(carried: Carried) -> Object:
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "privileged": False,
-            "runAsNonRoot": True,
+            "runAsNonRoot": not workload.user.startswith("0:"),
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": list(mounts(carried)),
@@ -165,7 +172,13 @@ def volumes(carried: Carried) -> Iterator[Object]:
     for path, size in in_memory(workload).items():
         yield {"name": slug(path), "emptyDir": {"medium": "Memory", "sizeLimit": mebibytes(size)}}
     for volume in workload.volumes:
-        yield {"name": volume.name, "persistentVolumeClaim": {"claimName": volume.name}}
+        if workload.per_machine:
+            kept = f"{KEPT_ON_NODES}/{carried.place.namespace}/{volume.name}"
+            yield {"name": volume.name, "hostPath": {"path": kept, "type": "DirectoryOrCreate"}}
+        else:
+            yield {"name": volume.name, "persistentVolumeClaim": {"claimName": volume.name}}
+    for name in workload.machine_paths:
+        yield {"name": dashed(name), "hostPath": {"path": MACHINE_PATHS[name], "type": "Directory"}}
 
 
 def mounts(carried: Carried) -> Iterator[Object]:
@@ -176,12 +189,20 @@ def mounts(carried: Carried) -> Iterator[Object]:
         yield {"name": slug(path), "mountPath": path}
     for volume in workload.volumes:
         yield {"name": volume.name, "mountPath": volume.path}
+    for name, path in workload.machine_paths.items():
+        # What the node mounts later is seen too.
+        seen = {"readOnly": True, "mountPropagation": "HostToContainer"}
+        yield {"name": dashed(name), "mountPath": path} | seen
 
 
 def in_memory(workload: Workload) -> dict[str, int]:
     """Directories held in memory, with their size in MiB."""
     shm = {"/dev/shm": workload.shm_mib} if workload.shm_mib > DEFAULT_SHM_MIB else {}
     return dict(workload.tmpfs) | shm
+
+
+def dashed(name: MachinePath) -> str:
+    return f"machine-{name}".replace("_", "-")
 
 
 def slug(path: str) -> str:

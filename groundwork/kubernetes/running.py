@@ -21,6 +21,8 @@ def controller_of(workload: Workload) -> str:
     node is lost: that is what databases and singletons need."""
     if workload.role == "job":
         return "CronJob" if workload.schedule else "Job"
+    if workload.per_machine:
+        return "DaemonSet"
     return "Deployment" if workload.strategy == "surge" else "StatefulSet"
 
 
@@ -37,7 +39,13 @@ def controller_key(workload: Workload) -> str:
 def controller(place: Place, carried: Carried, after: tuple[str, ...]) -> Manifest:
     workload = carried.workload
     kind = controller_of(workload)
-    make = {"Deployment": deployment, "StatefulSet": stateful_set, "Job": job, "CronJob": cron_job}[kind]
+    make = {
+        "Deployment": deployment,
+        "StatefulSet": stateful_set,
+        "DaemonSet": daemon_set,
+        "Job": job,
+        "CronJob": cron_job,
+    }[kind]
     # Nobody waits for what is done later.
     said = marks(list(waivers_of(workload))) | (CREATED_AT_ONCE if workload.delay_seconds else {})
     body = {
@@ -76,6 +84,15 @@ def stateful_set(place: Place, carried: Carried) -> Object:
     }
 
 
+def daemon_set(place: Place, carried: Carried) -> Object:
+    return {
+        "updateStrategy": {"type": "RollingUpdate"},
+        "revisionHistoryLimit": HISTORY,
+        "selector": {"matchLabels": place.selector(carried.workload.name)},
+        "template": pod_template(place, carried),
+    }
+
+
 def job(place: Place, carried: Carried) -> Object:
     workload = carried.workload
     return {
@@ -101,17 +118,18 @@ def cron_job(place: Place, carried: Carried) -> Object:
 
 
 def service(place: Place, workload: Workload) -> Manifest | None:
-    """Its name in the network. A StatefulSet's leads to its one pod, any other one to all that are ready."""
+    """Its name in the network. A StatefulSet's leads to its one pod, a DaemonSet's to each of them, any other one to
+    one of those that are ready."""
     ports = [
         {"name": name, "port": port, "targetPort": port, "protocol": "TCP"}
         for name, port in workload.ports.items()
     ]
     kind = controller_of(workload)
-    if kind not in ("Deployment", "StatefulSet") or (kind == "Deployment" and not ports):
+    if kind not in ("Deployment", "StatefulSet", "DaemonSet") or (kind != "StatefulSet" and not ports):
         return None
     spec: Object = {"type": "ClusterIP", "selector": place.selector(workload.name)}
     spec |= {"ports": ports} if ports else {}
-    spec |= {"clusterIP": "None"} if kind == "StatefulSet" else {}
+    spec |= {"clusterIP": "None"} if kind != "Deployment" else {}
     return Manifest(
         body={
             "apiVersion": "v1",
@@ -131,7 +149,7 @@ def replicas_service(place: Place, workload: Workload) -> Manifest | None:
         body={
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": place.metadata(replicas_name(workload, clustered=True), workload, CREATED_AT_ONCE),
+            "metadata": place.metadata(replicas_name(workload, namespace=place.namespace), workload, CREATED_AT_ONCE),
             "spec": {
                 "type": "ClusterIP",
                 "clusterIP": "None",

@@ -14,7 +14,17 @@ from ..targets import KubernetesTarget
 from ..workload import Image, SecretRef, Workload
 from .alerts import Group, rule_files
 from .probes import BLACKBOX, probes_of
-from .programs import ALERTMANAGER, IMAGES, PROMETHEUS, alertmanager, blackbox, prometheus, resources_of
+from .programs import (
+    ALERTMANAGER,
+    IMAGES,
+    NODE_EXPORTER,
+    PROMETHEUS,
+    alertmanager,
+    blackbox,
+    node_exporter,
+    prometheus,
+    resources_of,
+)
 from .receivers import misrouted
 from .rules import Watched, alert_groups
 from .settings import Monitoring, Program
@@ -34,6 +44,7 @@ def monitoring_workloads(
     sizings: Mapping[str, Sizing],
     images: Mapping[str, Image],
     secrets: Mapping[str, SecretRef],
+    project: str,
     stack: str,
 ) -> tuple[Workload, ...]:
     """What watches `workloads`, which are all others of the stack. `secrets` are the system's, by name."""
@@ -42,13 +53,15 @@ def monitoring_workloads(
         *exporters(system, monitoring, sizings, images),
         alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets),
         blackbox(monitoring, images[BLACKBOX], probes, settings.entry),
+        node_exporter(monitoring, images[NODE_EXPORTER]),
     )
     scraped = [workload for workload in (*workloads, *beside) if workload.metrics]
     # By these its alerts are told from those of other stacks.
     labels = {"system": system.name, "stack": stack}
-    clustered = isinstance(settings.target, KubernetesTarget)
+    target = settings.target
+    namespace = target.machines_namespace_of(f"{project}-{stack}") if isinstance(target, KubernetesTarget) else ""
     rules = rule_files(alerts_of(system, scraped, sizings))
-    server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, clustered=clustered)
+    server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, namespace=namespace)
     return (*beside, server)
 
 
@@ -74,6 +87,8 @@ def alerts_of(
         serving=tuple(workload.name for workload in scraped if workload.role != "monitoring"),
         watching=watching,
         services=tuple(alert for alerts in services for alert in alerts),
+        hosts=NODE_EXPORTER in watching,
+        limits_mib={workload.name: workload.resources.memory_mib for workload in scraped},
     )
     return alert_groups(system.objectives, watched)
 

@@ -1,4 +1,4 @@
-"""Machines, by node exporter (`job="node-exporter"`), and containers, by cAdvisor (`job="cadvisor"`)."""
+"""Machines, by node exporter (`job="node-exporter"`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from .alerts import Alert, Severity, number
 from .objectives import Objectives
 
 NODE = 'job="node-exporter"'
-CADVISOR = 'job="cadvisor", name!=""'
-"""Without the control groups above containers, which have no name."""
 DISKS = f'{NODE}, fstype=~"ext[234]|xfs|btrfs|zfs"'
 """What holds data: file systems in memory and images that are read-only by nature are always full or always so."""
 MIXIN = "node-exporter's mixin"
@@ -134,35 +132,5 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             why="Nothing is saved from now on, and data may already be damaged.",
             reason="it is so or not; 2 minutes leave time for a mount that somebody makes by hand",
             source=f"{MIXIN} (NodeFilesystemReadOnly)",
-        ),
-    )
-
-
-def container_alerts() -> tuple[Alert, ...]:
-    """For machines with cAdvisor. `name` is the container's."""
-    limit = f"container_spec_memory_limit_bytes{{{CADVISOR}}} > 0"
-    return (
-        Alert(
-            name="ContainerMemoryHigh",
-            expr=f"container_memory_working_set_bytes{{{CADVISOR}}} / ({limit}) > 0.9",
-            hold="10m",
-            severity="P2",
-            service="{{ $labels.name }}",
-            summary="{{ $labels.name }} is near its memory limit",
-            description="{{ $value | humanizePercentage }} of the limit is in use, without what can be given back.",
-            why="Beyond the limit the kernel ends it, with all requests under way.",
-            reason="a tenth is what a burst of requests takes; 10 minutes rule one out",
-            source="Groundwork",
-        ),
-        Alert(
-            name="ContainerRestarts",
-            expr=f"changes(container_start_time_seconds{{{CADVISOR}}}[30m]) > 2",
-            severity="P2",
-            service="{{ $labels.name }}",
-            summary="{{ $labels.name }} starts again and again",
-            description="It started {{ $value }} times in 30 minutes.",
-            why="Requests under way are lost each time, and it soon stays down.",
-            reason="more than two: one may be a machine's restart; S5's 0.1/s would be 30 in 5 minutes",
-            source="S5 (HighRestartRate), with a figure that can happen",
         ),
     )

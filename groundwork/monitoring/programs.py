@@ -14,21 +14,23 @@ from .routing import alertmanager_config
 from .scrape import scrape_configs
 from .settings import Monitoring, Program
 
-PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
+PROMETHEUS, ALERTMANAGER, NODE_EXPORTER = "prometheus", "alertmanager", "node-exporter"
 IMAGES: Mapping[str, str] = {
     # The long-term release; supported until July 2027.
     PROMETHEUS: "prom/prometheus:v3.13.5",
     ALERTMANAGER: "prom/alertmanager:v0.33.1",
     BLACKBOX: "prom/blackbox-exporter:v0.28.0",
+    NODE_EXPORTER: "prom/node-exporter:v1.11.1",
 }
 USUAL: Mapping[str, Resources] = {
     PROMETHEUS: Resources(memory_mib=256, cpus=1),
     ALERTMANAGER: Resources(memory_mib=64, cpus=0.25),
     BLACKBOX: Resources(memory_mib=48, cpus=0.25),
+    NODE_EXPORTER: Resources(memory_mib=48, cpus=0.25),
 }
 NOBODY = "65534:65534"
 """Whom these images give their directories to."""
-PROMETHEUS_PORT, ALERTMANAGER_PORT = 9090, 9093
+PROMETHEUS_PORT, ALERTMANAGER_PORT, NODE_EXPORTER_PORT = 9090, 9093, 9100
 DATA, STATE = "/prometheus", "/alertmanager"
 """Where these images have their volumes, open to their own user."""
 ROOM = 1.25
@@ -49,7 +51,7 @@ def prometheus(
     rules: Mapping[str, str],
     labels: Mapping[str, str],
     *,
-    clustered: bool,
+    namespace: str,
 ) -> Workload:
     """Measures `scraped` and what the `probes` say, and judges by `rules` (YAML by file name). Alerts have `labels`."""
     configuration = {
@@ -61,7 +63,7 @@ def prometheus(
         },
         "rule_files": [f"{FILES}/rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"{ALERTMANAGER}:{ALERTMANAGER_PORT}"]}]}]},
-        "scrape_configs": scrape_configs(PROMETHEUS, PROMETHEUS_PORT, scraped, probes, clustered=clustered),
+        "scrape_configs": scrape_configs(PROMETHEUS, PROMETHEUS_PORT, scraped, probes, namespace=namespace),
     }
     return Workload(
         name=PROMETHEUS,
@@ -152,5 +154,36 @@ def blackbox(monitoring: Monitoring, image: Image, probes: Sequence[Probe], entr
         uses=tuple(dict.fromkeys(probe.used for probe in probes)),
         metrics=Metrics(port=BLACKBOX_PORT),
         resources=resources_of(monitoring, BLACKBOX, USUAL[BLACKBOX]),
+        probes=Probes(liveness=healthy, readiness=healthy),
+    )
+
+
+def node_exporter(monitoring: Monitoring, image: Image) -> Workload:
+    """Tells of the machine itself, as nobody and with no rights: what it reads, everybody there may read."""
+    machine = "/machine"
+    healthy = HttpGet(port=NODE_EXPORTER_PORT, path="/")
+    return Workload(
+        name=NODE_EXPORTER,
+        role="monitoring",
+        image=image,
+        command=(
+            "/bin/node_exporter",
+            f"--path.rootfs={machine}",
+            f"--path.procfs={machine}/proc",
+            f"--path.sysfs={machine}/sys",
+            # Those of its own network, which say nothing of the machine's.
+            "--no-collector.arp",
+            "--no-collector.netdev",
+            "--no-collector.netstat",
+            "--no-collector.sockstat",
+            "--no-collector.udp_queues",
+            f"--web.listen-address=0.0.0.0:{NODE_EXPORTER_PORT}",
+        ),
+        user=NOBODY,
+        per_machine=True,
+        machine_paths={"root": machine},
+        port=NODE_EXPORTER_PORT,
+        metrics=Metrics(port=NODE_EXPORTER_PORT),
+        resources=resources_of(monitoring, NODE_EXPORTER, USUAL[NODE_EXPORTER]),
         probes=Probes(liveness=healthy, readiness=healthy),
     )

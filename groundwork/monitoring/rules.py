@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .alerts import Alert, Group
-from .host_rules import container_alerts, host_alerts
+from .host_rules import host_alerts
 from .objectives import Objectives
 from .self_rules import exporter_alerts, self_alerts
-from .system_rules import app_alerts, budget_alerts, entry_alerts, restart_alerts, serving_alerts
+from .system_rules import app_alerts, budget_alerts, entry_alerts, process_alerts, serving_alerts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,19 +26,19 @@ class Watched:
     """The blackbox exporter asks the system's address, as the job `entry`."""
     hosts: bool = False
     """There is a node exporter, as the job `node-exporter`."""
-    containers: bool = False
-    """There is cAdvisor, as the job `cadvisor`."""
+    limits_mib: Mapping[str, int] = field(default_factory=dict)
+    """Of what is scraped itself: the memory that one replica may take, by job."""
 
 
 def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
     """The budgets, which look days back, are evaluated once a minute."""
     return (
         Group(name="budget", alerts=budget_alerts(objectives), interval="1m"),
-        Group(name="system", alerts=(*app_alerts(objectives), *serving_alerts(watched.serving), *restart_alerts())),
+        Group(name="system", alerts=(*app_alerts(objectives), *serving_alerts(watched.serving))),
+        Group(name="processes", alerts=process_alerts(watched.limits_mib)),
         Group(name="entry", alerts=entry_alerts() if watched.entry else ()),
         *_by_service(watched.services),
         Group(name="host", alerts=host_alerts(objectives) if watched.hosts else ()),
-        Group(name="containers", alerts=container_alerts() if watched.containers else ()),
         Group(name="monitoring", alerts=(*self_alerts(), *exporter_alerts(watched.watching))),
     )
 

@@ -15,18 +15,21 @@ LOOKED_UP_SECONDS = 10
 """How long a new replica may be there before it is known."""
 
 
-def replicas_name(workload: Workload, *, clustered: bool) -> str:
-    """The name that leads to every replica by itself: on a cluster, what takes turns has a name for one of them too."""
-    return f"{workload.name}-replicas" if clustered and workload.strategy == "surge" else workload.name
+def replicas_name(workload: Workload, *, namespace: str = "") -> str:
+    """The name that leads to every replica by itself. On a cluster, what takes turns has a name for one of them too,
+    and what runs on each node is in another `namespace`, that of the machines; on an engine there is none."""
+    if namespace and workload.per_machine:
+        return f"{workload.name}.{namespace}"
+    return f"{workload.name}-replicas" if namespace and workload.strategy == "surge" else workload.name
 
 
 def scrape_configs(
-    itself: str, port: int, scraped: Sequence[Workload], probes: Sequence[Probe], *, clustered: bool
+    itself: str, port: int, scraped: Sequence[Workload], probes: Sequence[Probe], *, namespace: str
 ) -> list[dict[str, Any]]:
     """One job for each workload, with its name, and one for each kind of probe. `itself` is Prometheus, at `port`."""
     return [
         {"job_name": itself, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
-        *(scrape_config(workload, clustered=clustered) for workload in scraped),
+        *(scrape_config(workload, namespace=namespace) for workload in scraped),
         *(probe_config(job, [probe for probe in probes if probe.job == job]) for job in jobs_of(probes)),
     ]
 
@@ -35,10 +38,10 @@ def jobs_of(probes: Sequence[Probe]) -> list[str]:
     return list(dict.fromkeys(probe.job for probe in probes))
 
 
-def scrape_config(workload: Workload, *, clustered: bool) -> dict[str, Any]:
+def scrape_config(workload: Workload, *, namespace: str) -> dict[str, Any]:
     """Its name leads to all replicas that there are, those of a release on its way in or out as well."""
     assert workload.metrics
-    where = {"names": [replicas_name(workload, clustered=clustered)], "type": "A", "port": workload.metrics.port}
+    where = {"names": [replicas_name(workload, namespace=namespace)], "type": "A", "port": workload.metrics.port}
     path = urlsplit(workload.metrics.path)
     return {
         "job_name": workload.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .alerts import Alert, Severity, number
@@ -171,8 +171,10 @@ def absent(jobs: Sequence[str]) -> str:
     return "\n".join(f'or absent(up{{job="{job}"}})' for job in sorted(jobs))
 
 
-def restart_alerts() -> tuple[Alert, ...]:
+def process_alerts(limits_mib: Mapping[str, int]) -> tuple[Alert, ...]:
+    """What programs tell of their own process. `limits_mib` are those of their containers, by job."""
     return (
+        *((_memory(limits_mib),) if limits_mib else ()),
         Alert(
             name="RestartsOften",
             expr="changes(process_start_time_seconds[30m]) > 2",
@@ -184,6 +186,28 @@ def restart_alerts() -> tuple[Alert, ...]:
             reason="more than two: one may be a release and one more its rollback; S5's 0.1/s would be 30 in 5 minutes",
             source="S5 (HighRestartRate), with a figure that can happen",
         ),
+    )
+
+
+def _memory(limits_mib: Mapping[str, int]) -> Alert:
+    jobs: dict[int, list[str]] = {}
+    for job, limit in sorted(limits_mib.items()):
+        jobs.setdefault(limit, []).append(job)
+    shares = (
+        f'process_resident_memory_bytes{{job=~"{"|".join(names)}"}} / {limit * 1024**2}'
+        for limit, names in sorted(jobs.items())
+    )
+    return Alert(
+        name="MemoryNearLimit",
+        expr="(\n  " + "\n  or ".join(shares) + "\n) > 0.9",
+        hold="10m",
+        severity="P2",
+        service="{{ $labels.job }}",
+        summary="{{ $labels.job }} is near its memory limit",
+        description="{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of it.",
+        why="Beyond the limit the kernel ends it, with all requests under way.",
+        reason="a tenth is what a burst of requests takes; 10 minutes rule one out",
+        source="Groundwork",
     )
 
 

@@ -10,6 +10,7 @@ from tests.monitoring.promtool import Case, Fires, Series
 
 ENDS = 'probe_ssl_earliest_cert_expiry{job="certificate",instance="shop"}'
 READY = 'job="ready",instance="http://web:8080/ready",workload="web"'
+MIB = 1024**2
 LONG = 520
 """Steps; longer than any test."""
 
@@ -47,6 +48,11 @@ def answers(total: str, quick: str) -> Series:
         'gateway_request_seconds_count{app="api"}': total,
         'gateway_request_seconds_bucket{app="api",le="0.5"}': quick,
     }
+
+
+def resident(job: str, used: str) -> Series:
+    """Of the reference's limits, 100 MiB are `api`'s and 50 `postgres-exporter`'s. In bytes."""
+    return {f'process_resident_memory_bytes{{job="{job}",instance="a"}}': used}
 
 
 def burns(long: str, share: float, minutes: int, samples: int, bad: int, *texts: str, scale: float = 1) -> Case:
@@ -299,6 +305,22 @@ SYSTEM = (
         description="a of api started 3 times in 30 minutes.",
     ),
     Case(
+        alert="MemoryNearLimit.each",
+        fires=(
+            Fires(series=resident("api", level(1, 91 * MIB, 91 * MIB, 1)), first="20m", over="30m"),
+            # Another limit.
+            Fires(series=resident("postgres-exporter", level(1, 46 * MIB, 46 * MIB, 1)), first="20m", over="30m"),
+        ),
+        quiet=(
+            resident("api", level(90 * MIB)),
+            resident("api", level(99 * MIB, 1)),
+            resident("postgres-exporter", level(45 * MIB)),
+        ),
+        labels={"job": "api", "instance": "a", "service": "api"},
+        summary="api is near its memory limit",
+        description="a of api uses 91% of it.",
+    ),
+    Case(
         alert="EntryDown.gateway",
         fires=(
             Fires(series={'probe_success{job="entry",instance="shop"}': level(1, 0, 1)}, first="12m", over="20m"),
@@ -509,51 +531,6 @@ HOST = (
     ),
 )
 
-CONTAINER = 'job="cadvisor",instance="app-1",name="api"'
-CONTAINER_LABELS = {"job": "cadvisor", "instance": "app-1", "name": "api", "service": "api"}
-
-
-def container(used: str, limit: str, labels: str = CONTAINER) -> Series:
-    return {
-        f"container_memory_working_set_bytes{{{labels}}}": used,
-        f"container_spec_memory_limit_bytes{{{labels}}}": limit,
-    }
-
-
-CONTAINERS = (
-    Case(
-        alert="ContainerMemoryHigh.each",
-        fires=(
-            Fires(series=container(level(1, 91, 91, 1), level(100)), first="20m", over="30m"),
-            Fires(series=container(level(1), level(1)), first="10m"),
-        ),
-        quiet=(
-            container(level(90), level(100)),
-            container(level(99, 1), level(100)),
-            # No limit, and a control group above containers.
-            container(level(99), level(0)),
-            container(level(99), level(100), CONTAINER.replace("api", "")),
-        ),
-        labels=CONTAINER_LABELS,
-        summary="api is near its memory limit",
-        description="91% of the limit is in use, without what can be given back.",
-    ),
-    Case(
-        alert="ContainerRestarts.each",
-        fires=(
-            Fires(
-                series={f"container_start_time_seconds{{{CONTAINER}}}": level(1, 2, 3, 4, each=9)},
-                first="27m",
-                over="38m",
-            ),
-        ),
-        quiet=({f"container_start_time_seconds{{{CONTAINER}}}": level(1, 2, 3, each=2)},),
-        labels=CONTAINER_LABELS,
-        summary="api starts again and again",
-        description="It started 3 times in 30 minutes.",
-    ),
-)
-
 OWN = 'job="prometheus",instance="p"'
 OWN_LABELS = {"job": "prometheus", "instance": "p"}
 
@@ -718,4 +695,4 @@ MONITORING = (
     ),
 )
 
-SYSTEM_CASES = (*BUDGETS, *SYSTEM, *HOST, *CONTAINERS, *MONITORING)
+SYSTEM_CASES = (*BUDGETS, *SYSTEM, *HOST, *MONITORING)

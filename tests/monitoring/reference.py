@@ -40,7 +40,7 @@ def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> t
             watching=("node-exporter", "prometheus"),
             services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
             hosts=True,
-            containers=True,
+            limits_mib={"api": 100, "postgres-exporter": 50},
         ),
     )
 
