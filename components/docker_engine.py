@@ -223,8 +223,8 @@ class Engine:
                     source=MACHINE_PATHS[machine_path],
                     target=path,
                     read_only=True,
-                    # What the machine mounts later is seen too.
-                    bind_options=docker.ContainerMountBindOptionsArgs(propagation="rslave"),
+                    # What the machine mounts later is seen too; the root of a laptop's engine may not be shared.
+                    bind_options=docker.ContainerMountBindOptionsArgs(propagation="rslave") if self.machine else None,
                 )
                 for machine_path, path in workload.machine_paths.items()
             ]

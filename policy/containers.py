@@ -120,7 +120,10 @@ def of_rights(resource: Resource, _stack: Stack) -> Iterator[str]:
 
 RIGHTS = Rule(
     name="containers-stay-inside",
-    description="No container is privileged, shares a namespace of its machine, or holds its engine's socket.",
+    description=(
+        "No container is privileged, shares a namespace of its machine, or holds its engine's socket; all of a machine "
+        "is seen by none but nobody, read-only and without capabilities."
+    ),
     remedy=(
         "Take away privileged, host namespaces, the added capability or the mount; what the app needs goes into "
         "`volumes`, `files` or `uses` of its system."

@@ -75,6 +75,20 @@ def container(**props: Any) -> Resource:
     return resource(CONTAINER, labels=labels, **props)
 
 
+def measuring(path: str = "/", **props: Any) -> Resource:
+    """What measures a machine: nobody in particular, without rights, who reads what everybody there may read."""
+    mount = {"type": "bind", "source": path, "target": "/machine", "readOnly": True}
+    return container(**{"user": "65534:65534", "mounts": [mount], "capabilities": {"drops": ["ALL"]}} | props)
+
+
+def measuring_pod(read_only: bool = True, path: str = "/", **security: Any) -> Resource:
+    mount = {"name": "machine", "mountPath": "/machine", "readOnly": read_only}
+    secured = {"runAsUser": 65534, "capabilities": {"drop": ["ALL"]}} | security
+    containers = [{"name": "app", "image": f"x@{DIGEST}", "securityContext": secured, "volumeMounts": [mount]}]
+    volumes = [{"name": "machine", "hostPath": {"path": path}}]
+    return resource(DEPLOYMENT, spec={"template": {"spec": {"containers": containers, "volumes": volumes}}})
+
+
 def published(ip: str | None, internal: int, external: int, role: str | None = "gateway") -> Resource:
     return container(role=role, ports=[{"internal": internal, "external": external, **({"ip": ip} if ip else {})}])
 
@@ -243,6 +257,16 @@ WRONG: list[Case] = [
     ("containers-stay-inside", container(volumes=[{"hostPath": "/"}]), STAGING),
     ("containers-stay-inside", container(capabilities={"adds": ["CAP_SYS_ADMIN"]}), STAGING),
     ("containers-stay-inside", container(securityOpts=["seccomp=unconfined"]), STAGING),
+    ("containers-stay-inside", measuring(user="0:0"), STAGING),
+    ("containers-stay-inside", measuring(user=None), STAGING),
+    ("containers-stay-inside", measuring(capabilities=None), STAGING),
+    ("containers-stay-inside", measuring(path="/var/run/docker.sock"), STAGING),
+    ("containers-stay-inside", measuring(path="/etc"), STAGING),
+    ("containers-stay-inside", measuring(mounts=[{"type": "bind", "source": "/", "target": "/x"}]), STAGING),
+    ("containers-stay-inside", measuring_pod(read_only=False), STAGING),
+    ("containers-stay-inside", measuring_pod(runAsUser=0), STAGING),
+    ("containers-stay-inside", measuring_pod(capabilities={}), STAGING),
+    ("containers-stay-inside", measuring_pod(path="/etc"), STAGING),
     ("containers-stay-inside", pod(security={"privileged": True}), STAGING),
     ("containers-stay-inside", pod(security={"capabilities": {"add": ["NET_ADMIN"]}}), STAGING),
     ("containers-stay-inside", pod("kubernetes:batch/v1:CronJob", hostNetwork=True), STAGING),
@@ -350,6 +374,8 @@ RIGHT: list[Case] = [
     ("containers-stay-inside", container(volumes=[{"volumeName": "data"}], capabilities={"drops": ["ALL"]}), STAGING),
     ("containers-stay-inside", container(pidMode="container:abc", securityOpts=["no-new-privileges:true"]), STAGING),
     ("containers-stay-inside", pod(security={"privileged": False}), STAGING),
+    ("containers-stay-inside", measuring(), STAGING),
+    ("containers-stay-inside", measuring_pod(), STAGING),
     ("production-runs-digests", container(image="nginx:1.30"), STAGING),
     ("production-runs-digests", container(image=DIGEST), PROD),
     ("production-runs-digests", container(image=UNKNOWN), PROD),

@@ -194,7 +194,7 @@ def _memory(limits_mib: Mapping[str, int]) -> Alert:
     for job, limit in sorted(limits_mib.items()):
         jobs.setdefault(limit, []).append(job)
     shares = (
-        f'process_resident_memory_bytes{{job=~"{"|".join(names)}"}} / {limit * 1024**2}'
+        f"process_resident_memory_bytes{{{_any_of(names)}}} / {limit * 1024**2}"
         for limit, names in sorted(jobs.items())
     )
     return Alert(
@@ -209,6 +209,10 @@ def _memory(limits_mib: Mapping[str, int]) -> Alert:
         reason="a tenth is what a burst of requests takes; 10 minutes rule one out",
         source="Groundwork",
     )
+
+
+def _any_of(jobs: Sequence[str]) -> str:
+    return f'job="{jobs[0]}"' if len(jobs) == 1 else f'job=~"{"|".join(jobs)}"'
 
 
 def entry_alerts() -> tuple[Alert, ...]:

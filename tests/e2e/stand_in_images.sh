@@ -12,8 +12,8 @@
 #   rabbitmq:4-management      sid's RabbitMQ 4.3 and Erlang; user rabbitmq 999
 #   goacme/lego:v4.35.2        sid's lego of that version, at /lego; Debian's shell instead of Alpine's
 #   prom/prometheus:v3.13.5    sid's Prometheus, which is 3.5, with Busybox and nothing else; user 65534
-#   prom/alertmanager:v0.33.1, prom/blackbox-exporter:v0.28.0, prometheuscommunity/postgres-exporter:v0.19.1,
-#   prom/mysqld-exporter:v0.19.0, oliver006/redis_exporter:v1.86.0-alpine
+#   prom/alertmanager:v0.33.1, prom/blackbox-exporter:v0.28.0, prom/node-exporter:v1.11.1,
+#   prometheuscommunity/postgres-exporter:v0.19.1, prom/mysqld-exporter:v0.19.0, oliver006/redis_exporter:v1.86.0-alpine
 #                              sid's programs of those versions with Busybox and nothing else; users 65534 and 59000
 #
 # Usage, as root with debootstrap and a running engine: stand_in_images.sh [IMAGE...]   (default: all of them)
@@ -364,6 +364,9 @@ make() {
         prom/blackbox-exporter:v0.28.0)
             make_program "$1" prometheus-blackbox-exporter /bin/blackbox_exporter 65534:65534
             ;;
+        prom/node-exporter:v1.11.1)
+            make_program "$1" prometheus-node-exporter /bin/node_exporter 65534:65534
+            ;;
         prometheuscommunity/postgres-exporter:v0.19.1)
             make_program "$1" prometheus-postgres-exporter /bin/postgres_exporter 65534:65534
             ;;
@@ -382,7 +385,7 @@ if [ $# = 0 ]; then
     set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8 mysql:8.4 \
         rabbitmq:4-management goacme/lego:v4.35.2 prometheuscommunity/postgres-exporter:v0.19.1 \
         prom/mysqld-exporter:v0.19.0 oliver006/redis_exporter:v1.86.0-alpine prom/prometheus:v3.13.5 \
-        prom/alertmanager:v0.33.1 prom/blackbox-exporter:v0.28.0
+        prom/alertmanager:v0.33.1 prom/blackbox-exporter:v0.28.0 prom/node-exporter:v1.11.1
 fi
 for image; do
     if present "$image"; then

@@ -64,7 +64,7 @@ def test_every_container_that_runs_is_told_of_and_no_other(run: Recording) -> No
     # On a cluster: what makes the pods.
     making = {
         f"{kind}/{one.plain['metadata']['name']}"
-        for kind in ("Deployment", "StatefulSet", "Job", "CronJob")
+        for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
         for one in run.of_type(f":{kind}")
     }
     assert told == running | making

@@ -197,7 +197,8 @@ def on_cluster(stack: Stack) -> dict[str, Made]:
         for one in objects
         if one["kind"] in ("ConfigMap", "Secret")
     }
-    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in ("Deployment", "StatefulSet", "Job")]
+    kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in kinds]
     return {pod["containers"][0]["name"]: made_on_cluster(pod, data) for pod in pods}
 
 
