@@ -1,8 +1,7 @@
 """Writes the lists of metrics of what comes with monitoring itself, from the programs as they run:
 `python -m tests.monitoring.collect`. Everything listens on loopback and is ended again.
 
-Exporters of services have lists of their own. cAdvisor is in no package here: its list holds the names that are used,
-from its documentation.
+Exporters of services have lists of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import httpx
 
+from groundwork.monitoring.programs import COLLECTORS
 from tests.monitoring.programs import FOLDER, alertmanager, install
 
 HERE = Path(__file__).parent
@@ -114,6 +114,7 @@ def main() -> None:
         (folder / "blackbox.yml").write_text(BLACKBOX)
         target = stack.enter_context(site(folder))
         at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        collectors = ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
         programs = {name: str(FOLDER / f"prometheus-{name}-exporter") for name in ("blackbox", "node")}
         for command in (
             alertmanager(
@@ -130,7 +131,7 @@ def main() -> None:
                 "--storage.tsdb.retention.size=1GB",
             ],
             [programs["blackbox"], "--config.file=blackbox.yml", f"--web.listen-address={at['blackbox']}"],
-            [programs["node"], f"--web.listen-address={at['node']}"],
+            [programs["node"], *collectors, f"--web.listen-address={at['node']}"],
         ):
             stack.enter_context(running(folder, *command))
         wanted = {
