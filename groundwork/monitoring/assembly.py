@@ -19,6 +19,7 @@ from .programs import (
     IMAGES,
     NODE_EXPORTER,
     PROMETHEUS,
+    USUAL,
     alertmanager,
     blackbox,
     node_exporter,
@@ -60,7 +61,7 @@ def monitoring_workloads(
     labels = {"system": system.name, "stack": stack}
     target = settings.target
     namespace = target.machines_namespace_of(f"{project}-{stack}") if isinstance(target, KubernetesTarget) else ""
-    rules = rule_files(alerts_of(system, scraped, sizings))
+    rules = rule_files(alerts_of(system, monitoring, scraped, sizings))
     server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, namespace=namespace)
     return (*beside, server)
 
@@ -78,9 +79,11 @@ def exporters(
 
 
 def alerts_of(
-    system: System, scraped: Sequence[Workload], sizings: Mapping[str, Sizing]
+    system: System, monitoring: Monitoring, scraped: Sequence[Workload], sizings: Mapping[str, Sizing]
 ) -> tuple[Group, ...]:
-    """Those whose metrics somebody has."""
+    """Those whose metrics somebody has. Prometheus, which judges by them, is not among `scraped`."""
+    own = resources_of(monitoring, PROMETHEUS, USUAL[PROMETHEUS])
+    limits = {PROMETHEUS: own} | {workload.name: workload.resources for workload in scraped}
     watching = tuple(workload.name for workload in scraped if workload.role == "monitoring")
     services = [service.alerts(sizings[service.name], system.objectives) for service in system.services]
     watched = Watched(
@@ -88,7 +91,7 @@ def alerts_of(
         watching=watching,
         services=tuple(alert for alerts in services for alert in alerts),
         hosts=NODE_EXPORTER in watching,
-        limits_mib={workload.name: workload.resources.memory_mib for workload in scraped},
+        limits_mib={name: resources.memory_mib for name, resources in limits.items()},
     )
     return alert_groups(system.objectives, watched)
 

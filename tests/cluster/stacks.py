@@ -17,7 +17,7 @@ from groundwork.plan import plan
 from groundwork.settings import Settings
 from groundwork.stack_file import Configuration
 from groundwork.system import App, AppVolume, Route, System, load_system
-from groundwork.workload import SecretRef
+from groundwork.workload import SecretRef, Workload
 from tests.cluster.client import Api, Object
 from tests.cluster.servers import CONTEXT
 from tests.sample import MARK, ROOT, configured
@@ -30,6 +30,7 @@ LAB = System(
             name="web",
             image="example/web:1",
             port=8000,
+            metrics_path="/metrics",
             uses=("postgres", "redis"),
             settings={"DATABASE_URL": "postgresql://{postgres.username}:{postgres.password}@{postgres.host}/lab"},
             release_command=("migrate",),
@@ -53,13 +54,14 @@ LAB = System(
     routes=(Route(path="/", app="web"),),
 )
 """A schedule, a singleton, an autoscaler, volumes of both kinds, ways out of each kind, a release job, rotated
-credentials and a private registry."""
+credentials, a private registry and monitoring, with what runs on each node."""
 LAB_VALUES: dict[str, Any] = {
     "apps": {"web": {"autoscale": {"least": 2, "most": 6}}},
     "services": {"postgres": {"credentials": 2, "disk_gib": 20}, "redis": {"credentials": 3}},
     "registry": {"prefix": "harbor.example.com/mirror", "username": "robot$lab"},
     "secret_registry_password": "given",
     "time_zone": "Asia/Shanghai",
+    "monitoring": {},
 }
 
 INGRESS = {"kind": "ingress", "namespace": "traefik"}
@@ -100,8 +102,20 @@ class OnCluster:
         return [json.loads(json.dumps(filled(one, secret_value))) for one in self.manifests]
 
     @property
+    def namespaces(self) -> list[str]:
+        """Its own, and that of what runs on each node, if something does."""
+        return [str(one["metadata"]["name"]) for one in self.objects if one["kind"] == "Namespace"]
+
+    @property
     def namespace(self) -> str:
-        return str(self.objects[0]["metadata"]["name"])
+        return self.namespaces[0]
+
+    def namespace_of(self, workload: Workload) -> str:
+        return self.namespaces[-1] if workload.per_machine else self.namespace
+
+    def removed(self, api: Api) -> None:
+        for namespace in self.namespaces:
+            api.delete("v1", "Namespace", "", namespace)
 
     def applied(self, api: Api, only: str = "") -> Iterator[tuple[Object, Object]]:
         """Applies everything, or the namespace and what is of one kind; yields what was sent with what is stored."""

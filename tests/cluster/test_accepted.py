@@ -22,6 +22,6 @@ def test_every_object_is_stored_as_it_was_sent(api: Api, system: str, exposure: 
         for sent, stored in stack.applied(api)
         for difference in differences(sent, stored)
     ]
-    api.delete("v1", "Namespace", "", stack.namespace)
+    stack.removed(api)
     assert not found, "\n".join(found)
     assert set(api.warnings) <= {OWN_DEFAULT}

@@ -20,10 +20,10 @@ AT_ONCE_SECONDS = 75
 def lab(api: Api) -> Iterator[OnCluster]:
     made = on_cluster("lab", "act")
     list(made.applied(api))
-    wait_until_ready(api, made.namespace)
+    wait_until_ready(api, *made.namespaces)
     yield made
-    api.delete("v1", "Namespace", "", made.namespace)
-    wait_until_gone(api, made.namespace)
+    made.removed(api)
+    wait_until_gone(api, *made.namespaces)
 
 
 def test_load_brings_more_replicas(cluster: Cluster, api: Api, lab: OnCluster) -> None:
@@ -114,14 +114,14 @@ def test_a_namespace_takes_everything_along(api: Api) -> None:
     """What is left is outside of it: two priority classes, and disks that wait for their owner to say so."""
     made = on_cluster("lab", "gone", exposure={"kind": "node_port"})
     sent = [body for body, _ in made.applied(api)]
-    wait_until_ready(api, made.namespace)
-    api.delete("v1", "Namespace", "", made.namespace)
-    wait_until_gone(api, made.namespace)
+    wait_until_ready(api, *made.namespaces)
+    made.removed(api)
+    wait_until_gone(api, *made.namespaces)
     left = {(body["kind"], body["metadata"]["name"]) for body in sent if exists(api, body)}
     assert left == {("PriorityClass", f"{made.namespace}-{name}") for name in ("app", "service")}
     # The port of the nodes is free again.
     list(made.applied(api))
-    api.delete("v1", "Namespace", "", made.namespace)
+    made.removed(api)
 
 
 def exists(api: Api, body: Object) -> bool:

@@ -28,9 +28,9 @@ def wait_for(question: Callable[[], T], what: str, seconds: float = SECONDS) -> 
 def unready(api: Api, namespace: str) -> list[str]:
     """What is not yet as it was asked for: controllers whose pods are not all new and ready, and unfinished jobs."""
     found = []
-    for kind in ("Deployment", "StatefulSet"):
+    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
         for one in api.objects("apps/v1", kind, namespace):
-            if not is_rolled_out(one):
+            if not (is_on_every_node(one) if kind == "DaemonSet" else is_rolled_out(one)):
                 found.append(f"{kind}/{one['metadata']['name']}")
     for one in api.objects("batch/v1", "Job", namespace):
         if not one["status"].get("succeeded"):
@@ -44,17 +44,25 @@ def is_rolled_out(one: Object) -> bool:
     return status.get("observedGeneration") == one["metadata"]["generation"] and counts == [wanted] * 4
 
 
-def wait_until_ready(api: Api, namespace: str) -> None:
+def is_on_every_node(one: Object) -> bool:
+    status = one.get("status", {})
+    wanted = status.get("desiredNumberScheduled", 0)
+    counts = [status.get(name, 0) for name in ("updatedNumberScheduled", "numberReady", "numberAvailable")]
+    return wanted > 0 and status.get("observedGeneration") == one["metadata"]["generation"] and counts == [wanted] * 3
+
+
+def wait_until_ready(api: Api, *namespaces: str) -> None:
     left: list[str] = ["everything"]
 
     def ready() -> bool:
-        left[:] = unready(api, namespace)
+        left[:] = [one for namespace in namespaces for one in unready(api, namespace)]
         return not left
 
     try:
-        wait_for(ready, f"{namespace} to be ready")
+        wait_for(ready, f"{' and '.join(namespaces)} to be ready")
     except AssertionError as error:
-        raise AssertionError(f"{error}; not ready: {left}; {complaints(api, namespace)}") from None
+        said = [one for namespace in namespaces for one in complaints(api, namespace)]
+        raise AssertionError(f"{error}; not ready: {left}; {said}") from None
 
 
 def complaints(api: Api, namespace: str) -> list[str]:
@@ -69,8 +77,8 @@ def refusals(api: Api, namespace: str) -> list[str]:
     return [one for one in complaints(api, namespace) if one.startswith("FailedCreate ") and " is forbidden: " in one]
 
 
-def wait_until_gone(api: Api, namespace: str) -> None:
+def wait_until_gone(api: Api, *namespaces: str) -> None:
     def gone() -> bool:
-        return namespace not in {one["metadata"]["name"] for one in api.objects("v1", "Namespace")}
+        return {one["metadata"]["name"] for one in api.objects("v1", "Namespace")}.isdisjoint(namespaces)
 
-    wait_for(gone, f"{namespace} to be gone")
+    wait_for(gone, f"{' and '.join(namespaces)} to be gone")

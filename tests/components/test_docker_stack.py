@@ -50,6 +50,13 @@ def test_whatever_runs_has_no_privilege_and_writes_nowhere(run: Recording) -> No
             assert {"noexec", "nosuid", "nodev"} <= set(options.split(",")), one.name
 
 
+def test_who_sees_its_machine_sees_it_read_only() -> None:
+    run = recorded({"monitoring": {}})
+    (seeing,) = (one for one in started(run) if one.plain.get("mounts"))
+    assert label(seeing, "workload") == "node-exporter"
+    assert seeing.plain["mounts"] == [{"type": "bind", "source": "/", "target": "/machine", "readOnly": True}]
+
+
 def test_whatever_runs_has_limits(run: Recording) -> None:
     for one in started(run):
         said = one.plain

@@ -209,6 +209,36 @@ def mebibytes_of(text: str) -> int:
     return int(text[:-2]) * (1024 if text.endswith("Gi") else 1)
 
 
+@every_stack
+def test_only_what_runs_on_each_node_sees_it_and_changes_nothing(name: str) -> None:
+    stack = judged()[name]
+    namespaces = [one.name for one in stack.manifests if one.kind == "Namespace"]
+    for one in stack.manifests:
+        if one.kind not in CONTROLLERS:
+            continue
+        spec = pod_of(one.body)["spec"]
+        of_the_node = [volume["name"] for volume in spec["volumes"] if "hostPath" in volume]
+        on_each = one.kind == "DaemonSet"
+        assert one.body["metadata"]["namespace"] == namespaces[-1 if on_each else 0], one.key
+        assert on_each or not of_the_node, one.key
+        kept = stack.deployment.workload(one.name).volumes if on_each else ()
+        for mount in spec["containers"][0]["volumeMounts"]:
+            if mount["name"] in set(of_the_node) - {volume.name for volume in kept}:
+                assert mount["readOnly"] is True, one.key
+
+
+def test_who_measures_the_nodes_is_reached_over_both_namespaces() -> None:
+    found = judged()["everything, monitored"].manifests
+    own, machines = (one.name for one in found if one.kind == "Namespace")
+    (way_in,) = of(found, "networkpolicy-node-exporter")["spec"]["ingress"]
+    assert way_in["from"][0]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": own}}
+    ways_out = of(found, "networkpolicy-prometheus")["spec"]["egress"]
+    there = [rule["to"][0]["namespaceSelector"] for rule in ways_out if "namespaceSelector" in rule["to"][0]]
+    assert there == [{"matchLabels": {"kubernetes.io/metadata.name": machines}}]
+    closed = of(found, "networkpolicy-machines-all.closed")
+    assert closed["metadata"]["namespace"] == machines and closed["spec"].keys() == {"podSelector", "policyTypes"}
+
+
 # The network, and the way in
 
 

@@ -210,3 +210,24 @@ def test_names_of_monitoring_are_taken(name: str) -> None:
 def test_a_port_is_used_by_its_name() -> None:
     server = planned(ON).workload("prometheus")
     assert server.used_at(9090) == "prometheus" and server.metrics == Metrics(port=9090)
+
+
+def test_what_measures_a_machine_is_nobody_and_runs_on_each() -> None:
+    (measuring,) = (one for one in planned(ON, TELLS).workloads if one.machine_paths)
+    assert measuring.name == "node-exporter" and measuring.per_machine
+    assert measuring.user == "65534:65534" and not measuring.volumes and not measuring.egress
+
+
+def test_on_a_cluster_it_is_found_in_the_namespace_of_machines() -> None:
+    deployment = planned(ON | CLUSTER, TELLS)
+    (where,) = jobs(deployment)["node-exporter"]["dns_sd_configs"]
+    assert where["names"] == ["node-exporter.shop-test-machines"]
+
+
+def test_memory_is_told_by_the_limit_of_each_program() -> None:
+    values = {"monitoring": {"programs": {"prometheus": {"memory_mib": 400}}}, "apps": {"api": {"memory_mib": 320}}}
+    files = {file.name: str(file.content) for file in planned(values, TELLS).workload("prometheus").files}
+    (group,) = yaml.safe_load(files["rules/processes.yml"])["groups"]
+    (near,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == "MemoryNearLimit")
+    for job, limit in (("api", 320), ("prometheus", 400)):
+        assert f'process_resident_memory_bytes{{job="{job}"}} / {limit * 1024**2}' in near
