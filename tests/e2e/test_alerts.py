@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import threading
 import time
@@ -32,6 +31,7 @@ from groundwork.system import load_system
 from ops.lock import lock_images
 from ops.on_docker import beside
 from tests.e2e.conftest import free_port
+from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
 from tests.engine.stack import ROOT
@@ -319,10 +319,7 @@ def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path,
         for row in tried(watched, trials):
             rows.append(row)
             print(as_table([row]).splitlines()[-1], flush=True)
-    table = as_table(rows)
-    print(table)
-    if os.environ.get("GROUNDWORK_WRITE_DOCS"):
-        PAGE.write_text(with_table(PAGE.read_text(), str(watched.engine.version()["Version"]), table))
+    write_part(PAGE, "tried", f"`mindpal` on Docker {watched.engine.version()['Version']}:\n\n{as_table(rows)}")
     # Nothing that was not broken was told, but for what is true of the machine that runs this.
     expected = {(row.trial.alert, row.trial.service) for row in rows} | CONSEQUENCES
     assert {(told.name, told.service) for told in watched.receiver.told() if told.service != "host"} <= expected
@@ -360,9 +357,3 @@ def as_table(rows: Sequence[Row]) -> str:
             f"| {one.what} | {one.alert} | {one.service} | {one.severity} | {row.told:.0f} s | {row.over:.0f} s |"
         )
     return "\n".join(lines)
-
-
-def with_table(page: str, version: str, table: str) -> str:
-    part = re.compile(r"(<!-- tried -->\n).*(<!-- end of tried -->\n)", re.DOTALL)
-    assert part.search(page), f"{PAGE.name} has no place for the table"
-    return part.sub(lambda found: f"{found[1]}`mindpal` on Docker {version}:\n\n{table}\n{found[2]}", page)

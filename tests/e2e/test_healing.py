@@ -6,7 +6,6 @@ GROUNDWORK_WRITE_DOCS=1 python -m pytest tests/e2e/test_healing.py        writes
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Iterable
 
@@ -15,6 +14,7 @@ import pytest
 
 from groundwork.system import load_system
 from tests.e2e import healing
+from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.engine.stack import ROOT
 
@@ -41,10 +41,8 @@ def test_a_killed_or_stopped_process_heals(real_stack: RealStack, engine: docker
             if one:
                 rows.append(healing.heal(one, containers, real_stack.url))
                 print(rows[-1], flush=True)
-    table = as_table(rows)
-    print(table)
-    if os.environ.get("GROUNDWORK_WRITE_DOCS"):
-        PAGE.write_text(with_table(PAGE.read_text(), real_stack.project_name, str(engine.version()["Version"]), table))
+    system = real_stack.project_name
+    write_part(PAGE, system, f"`{system}` on Docker {engine.version()['Version']}:\n\n{as_table(rows)}")
     assert [row for row in rows if row.seconds is None] == []
     assert [row for row in rows if row.role in ("init", "main") and not row.restarted] == []
 
@@ -74,11 +72,3 @@ def as_table(rows: Iterable[healing.Healed]) -> str:
 def lasting_workloads(system: str) -> set[str]:
     found = load_system(ROOT, system)
     return {"gateway", *(app.name for app in found.apps), *(service.name for service in found.services)}
-
-
-def with_table(page: str, system: str, version: str, table: str) -> str:
-    """The page with the table of one system made anew."""
-    made = f"`{system}` on Docker {version}:\n\n{table}"
-    part = re.compile(rf"(<!-- {system} -->\n).*(<!-- end of {system} -->\n)", re.DOTALL)
-    assert part.search(page), f"{PAGE.name} has no place for {system}"
-    return part.sub(lambda found: f"{found[1]}{made}\n{found[2]}", page)
