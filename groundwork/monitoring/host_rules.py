@@ -133,4 +133,16 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             reason="it is so or not; 2 minutes leave time for a mount that somebody makes by hand",
             source=f"{MIXIN} (NodeFilesystemReadOnly)",
         ),
+        Alert(
+            name="DiskNotMeasured",
+            expr=f"node_filesystem_device_error{{{DISKS}}} == 1",
+            hold="10m",
+            severity="P3",
+            service="host",
+            summary="Nobody knows how full {{ $labels.mountpoint }} of {{ $labels.instance }} is",
+            description="Node exporter can't look at {{ $labels.device }}: {{ $labels.device_error }}.",
+            why="It may fill up, and no other alert will say so.",
+            reason="it is so or not; 10 minutes leave time for a disk that is being mounted",
+            source="Groundwork",
+        ),
     )

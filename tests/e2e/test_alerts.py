@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -131,9 +132,9 @@ def lasting(stack: RealStack, folder: Path, days: int) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Where a disk of 64 MiB is mounted; that takes root."""
-    image, folder = tmp_path / "disk", tmp_path / "small"
-    folder.mkdir()
+    """Where a disk of 64 MiB is mounted; that takes root. Not in `tmp_path`, which is closed to others: they could not
+    even ask how full it is."""
+    image, folder = tmp_path / "disk", Path(tempfile.mkdtemp(prefix="groundwork-", dir="/var/tmp"))
     with image.open("wb") as file:
         file.truncate(64 * 1024**2)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
@@ -141,7 +142,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
 
 
 @contextmanager

@@ -374,6 +374,10 @@ DISK_LABELS = {"job": "node-exporter", "instance": "app-1", "device": "/dev/vda1
 NODE_LABELS = {"job": "node-exporter", "instance": "app-1"}
 
 
+def unseen(value: str) -> Series:
+    return {f'node_filesystem_device_error{{{DISK},device_error="permission denied"}}': value}
+
+
 def idle(*rates: str) -> Series:
     return {f'node_cpu_seconds_total{{{NODE},cpu="{cpu}",mode="idle"}}': rate for cpu, rate in enumerate(rates)}
 
@@ -489,6 +493,14 @@ HOST = (
         labels=DISK_LABELS,
         summary="/ of app-1 can't be written",
         description="The kernel has mounted /dev/vda1 read-only, as it does after errors of the disk.",
+    ),
+    Case(
+        alert="DiskNotMeasured.host",
+        fires=(Fires(series=unseen(level(0, 1, 1, 0)), first="20m", over="30m"),),
+        quiet=(unseen(level(0, 1, 0)),),
+        labels=DISK_LABELS | {"device_error": "permission denied"},
+        summary="Nobody knows how full / of app-1 is",
+        description="Node exporter can't look at /dev/vda1: permission denied.",
     ),
     Case(
         alert="HostClockWrong.host",
