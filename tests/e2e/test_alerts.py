@@ -265,6 +265,7 @@ def phases(watched: Watched, folder: Path, disk: Path) -> tuple[tuple[Trial, ...
                   partial(unworked, watched)),
         ),
         (
+            Trial("the cache stopped", "RedisDown", "cache", "P0", partial(out, "cache")),
             Trial("Redis stopped", "RedisDown", "results", "P0", partial(out, "results")),
             Trial("RabbitMQ stopped", "ServiceDown", "rabbitmq", "P0", partial(out, "rabbitmq")),
             Trial("MySQL stopped", "MysqlDown", "mysql", "P0", partial(out, "mysql")),
