@@ -16,9 +16,11 @@ ON = --stack "$(STACK)" --system "$(SYSTEM)" --providers "$(PROVIDERS)" -- $(ARG
 PIP = $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
-# Judges that mostly wait: for certificates, machines, an account of AWS, and for servers that start and end.
-SLOW_JUDGES := $(wildcard $(foreach name,acme ready buckets backup_policies mysql rabbitmq exporters rules_live,tests/judges/test_$(name).py))
-SLOW_TESTS := $(SLOW_JUDGES) $(wildcard tests/engine tests/e2e)
+# What mostly waits: for certificates, machines, an account of AWS, and for servers that start and end.
+SLOW_JUDGES := acme ready buckets backup_policies mysql rabbitmq exporters rules_live
+SLOW_UNITS := load_tool probe_app probe_jobs
+SLOW := $(wildcard $(SLOW_JUDGES:%=tests/judges/test_%.py) $(SLOW_UNITS:%=tests/unit/test_%.py))
+SLOW_TESTS := $(SLOW) $(wildcard tests/engine tests/e2e)
 CLUSTER_TESTS := $(wildcard tests/cluster)
 CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests benchmarks)
 
@@ -60,7 +62,7 @@ test: lint test-fast ## everything: first what needs no engine, then what does
 	engine=$$($(ENGINE) install) && GROUNDWORK_PULUMI="$$engine" $(PYTHON) -m pytest -ra $(SLOW_TESTS)
 
 test-fast: $(DEV) ## tests that need no engine
-	$(PYTHON) -m pytest -q -n auto $(FAST_TESTS) $(SLOW_JUDGES:%=--ignore=%)
+	$(PYTHON) -m pytest -q -n auto $(FAST_TESTS) $(SLOW:%=--ignore=%)
 
 cluster-test: $(DEV) ## tests on a real API server; the first run builds it, for 10 to 20 minutes
 	$(PYTHON) -m pytest -ra $(CLUSTER_TESTS)
