@@ -114,6 +114,8 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         workloads += monitoring_workloads(
             system, settings, settings.monitoring, workloads, sizings, images, by_name, project, stack
         )
+        # Apps and gateways are already: others know the names of their releases.
+        workloads = tuple(replace(workload, monitored=True) for workload in workloads)
     connections = connections_of(workloads, upstreams)
     if placement.machines and isinstance(settings.target, DockerTarget):
         shares = shares_of(placement, workloads, gateways, connections, settings.target)

@@ -13,6 +13,11 @@ from ..system import System
 from ..targets import KubernetesTarget
 from ..workload import Image, SecretRef, Workload
 from .alerts import Group, rule_files
+from .log_rules import content_alerts
+from .logs import GIB, LOKI, SHIPPER, loki, shipper
+from .logs import IMAGES as OF_LOGS
+from .logs import USUAL as USUAL_OF_LOGS
+from .loki import day_bytes
 from .probes import BLACKBOX, probes_of
 from .programs import (
     ALERTMANAGER,
@@ -33,7 +38,8 @@ from .settings import Monitoring, Program
 
 def images_of(monitoring: Monitoring, services: Sequence[BackingService]) -> dict[str, str]:
     """The image reference of each program, by the name of its workload."""
-    usual = {**IMAGES, **{f"{one.name}-exporter": one.exporter_image for one in services if one.exporter_image}}
+    of_services = {f"{one.name}-exporter": one.exporter_image for one in services if one.exporter_image}
+    usual = {**IMAGES, **(OF_LOGS if monitoring.logs.enabled else {}), **of_services}
     return {name: monitoring.programs.get(name, Program()).image or image for name, image in usual.items()}
 
 
@@ -50,20 +56,38 @@ def monitoring_workloads(
 ) -> tuple[Workload, ...]:
     """What watches `workloads`, which are all others of the stack. `secrets` are the system's, by name."""
     probes = tuple(probes_of(workloads))
+    # By these its alerts are told from those of other stacks.
+    labels = {"system": system.name, "stack": stack}
+    telling = alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets)
     beside = (
         *exporters(system, monitoring, sizings, images),
-        alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets),
+        telling,
+        *(logs_of(settings, monitoring, images, labels, telling, project, stack) if monitoring.logs.enabled else ()),
         blackbox(monitoring, images[BLACKBOX], probes, settings.entry),
         node_exporter(monitoring, images[NODE_EXPORTER]),
     )
     scraped = [workload for workload in (*workloads, *beside) if workload.metrics]
-    # By these its alerts are told from those of other stacks.
-    labels = {"system": system.name, "stack": stack}
     target = settings.target
     namespace = target.machines_namespace_of(f"{project}-{stack}") if isinstance(target, KubernetesTarget) else ""
     rules = rule_files(alerts_of(system, monitoring, scraped, sizings))
     server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, namespace=namespace)
     return (*beside, server)
+
+
+def logs_of(
+    settings: Settings,
+    monitoring: Monitoring,
+    images: Mapping[str, Image],
+    labels: Mapping[str, str],
+    telling: Workload,
+    project: str,
+    stack: str,
+) -> Iterator[Workload]:
+    """Loki and what brings it the logs."""
+    limits = {name: resources_of(monitoring, name, usual) for name, usual in USUAL_OF_LOGS.items()}
+    (rules,) = rule_files([Group(name="log-contents", alerts=content_alerts())]).values()
+    yield loki(monitoring.logs, images[LOKI], limits[LOKI], labels, telling, rules)
+    yield shipper(images[SHIPPER], limits[SHIPPER], settings.target, project, stack)
 
 
 def exporters(
@@ -84,6 +108,7 @@ def alerts_of(
     """Those whose metrics somebody has. Prometheus, which judges by them, is not among `scraped`."""
     own = resources_of(monitoring, PROMETHEUS, USUAL[PROMETHEUS])
     limits = {PROMETHEUS: own} | {workload.name: workload.resources for workload in scraped}
+    logs = monitoring.logs
     watching = tuple(workload.name for workload in scraped if workload.role == "monitoring")
     services = [service.alerts(sizings[service.name], system.objectives) for service in system.services]
     watched = Watched(
@@ -91,6 +116,7 @@ def alerts_of(
         watching=watching,
         services=tuple(alert for alerts in services for alert in alerts),
         hosts=NODE_EXPORTER in watching,
+        logs_day_bytes=day_bytes(logs.retention_days, logs.retention_gib * GIB) if logs.enabled else 0,
         limits_mib={name: resources.memory_mib for name, resources in limits.items()},
     )
     return alert_groups(system.objectives, watched)

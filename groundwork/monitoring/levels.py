@@ -10,12 +10,14 @@ from .masking import quoted
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "trace": ("trace", "finest", "10"),
     "debug": ("debug", "debug1", "debug2", "debug3", "debug4", "debug5", "fine", "d", ".", "-", "20"),
-    "info": ("info", "information", "notice", "note", "system", "log", "detail", "hint", "statement", "context")
-    + ("i", "*", "30"),
+    "info": (
+        "info", "information", "notice", "note", "system", "log", "detail", "hint", "statement", "context", "i",
+        "*", "30",
+    ),
     "warn": ("warn", "warning", "w", "#", "40"),
     "error": ("error", "err", "severe", "e", "50"),
     "fatal": ("fatal", "critical", "crit", "alert", "emerg", "panic", "f", "60"),
-}
+}  # fmt: skip
 """What each is called, in small letters: words of loggers, Redis' signs, klog's letters, pino's numbers. PostgreSQL's
 `detail`, `statement` and the like only say more of the line before."""
 UNKNOWN = "unknown"

@@ -70,6 +70,8 @@ def loki_config(
             ]
         },
         "ingester": {
+            # There is no other one to wait for.
+            "lifecycler": {"min_ready_duration": "0s"},
             "chunk_encoding": "zstd",
             "chunk_idle_period": "1h",
             "max_chunk_age": f"{2 * WINDOW_HOURS}h",

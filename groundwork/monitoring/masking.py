@@ -34,7 +34,7 @@ NUMBER = r"\d{7}|\d{4}[ -]\d{4}"
 """What every number of a person has."""
 
 
-SECRET_KEYS = "password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|cookie"
+SECRET_KEYS = "password|passwd|passphrase|pwd|secret|token|cookie|(?:api|access|secret|private)[_-]?key"
 """Endings of names whose values are secrets: `total_tokens` and `token_type` are none."""
 SECRET_HINTS = ("pass", "pwd", "secret", "token", "key", "cookie")
 QUOTE = r"""\\?["']"""

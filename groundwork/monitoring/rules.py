@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from .alerts import Alert, Group
 from .host_rules import host_alerts
+from .log_rules import log_alerts
 from .objectives import Objectives
 from .self_rules import exporter_alerts, self_alerts
 from .system_rules import app_alerts, budget_alerts, entry_alerts, process_alerts, serving_alerts
@@ -28,6 +29,8 @@ class Watched:
     """There is a node exporter, as the job `node-exporter`."""
     limits_mib: Mapping[str, int] = field(default_factory=dict)
     """Of what is scraped itself: the memory that one replica may take, by job."""
+    logs_day_bytes: float = 0
+    """What Loki takes a day, where there are a shipper and Loki."""
 
 
 def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
@@ -39,6 +42,7 @@ def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
         Group(name="entry", alerts=entry_alerts() if watched.entry else ()),
         *_by_service(watched.services),
         Group(name="host", alerts=host_alerts(objectives) if watched.hosts else ()),
+        Group(name="logs", alerts=log_alerts(watched.logs_day_bytes) if watched.logs_day_bytes else ()),
         Group(name="monitoring", alerts=(*self_alerts(), *exporter_alerts(watched.watching))),
     )
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import yaml
 
+from ..workload import MACHINE
 from . import levels, masking
 from .entries import CRI, cri_beginning, docker_beginning
 
 METRICS_PORT, HEALTH_PORT = 8888, 13133
 READ, KEPT = "/machine/logs", "/var/lib/shipper"
 """Where it sees the machine's logs, and where it keeps how far it has read and what it has not sent yet."""
-MACHINE = "MACHINE"
-"""The variable that has the machine's name; empty on the one engine that `DOCKER_HOST` names."""
 QUEUE_MIB = 128
 """What waits on disk while Loki is away. Beyond it nothing more is read: then the logs wait where they are."""
 ENTRY_KIB = 256
@@ -31,12 +30,13 @@ Operator = dict[str, Any]
 def configuration(
     source: Sequence[Operator], include: Sequence[str], *, stack: str, loki: str, memory_mib: int
 ) -> str:
-    """The file. `source` reads one target's files: `docker_operators` or `cri_operators`, with their beginning first."""
+    """The file. `source` reads one target's files: `docker_operators` or `cri_operators`, where entries begin first."""
     beginning, *operators = source
     receiver = {
         "include": list(include),
         # Also of containers that started, and of files that were rotated, while it was away.
         "start_at": "beginning",
+        "exclude": ["**/*.gz"],
         "include_file_name": False,
         "include_file_path": True,
         "multiline": beginning,
@@ -196,7 +196,10 @@ def recombined(last: str, field: str) -> Operator:
 
 def time_of(field: str) -> Operator:
     """The engine's, to the nanosecond: an app's own stays in its text."""
-    return {"type": "time_parser", "parse_from": field, "layout_type": "gotime", "layout": "2006-01-02T15:04:05.999999999Z07:00"}
+    return {"type": "time_parser", "parse_from": field, "layout_type": "gotime", "layout": RFC_3339}
+
+
+RFC_3339 = "2006-01-02T15:04:05.999999999Z07:00"
 
 
 def removed(*fields: str) -> list[Operator]:
