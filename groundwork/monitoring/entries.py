@@ -74,6 +74,9 @@ def alternatives(prefixes: Sequence[str], end: str) -> Iterator[str]:
             over = "|$" if end == "\n" else ""
             yield f"{re.escape(path)}(?:{none_of(following | frozenset(over and end))}{over})"
     yield f"{one_of(LETTERS - first)}{one_of(WORD)}*{none_of(after_word)}"
+    if "\\" in end:
+        # What is escaped is no end, but for that of the line.
+        yield f"{one_of(LETTERS)}{one_of(WORD)}*\\\\[^nr]"
     # The end of a line is not part of the match: the next one must begin behind it.
     yield f"(?:{'|'.join(other_words())})" + ("(?::|$)" if end == "\n" else f"[:{re.escape(end)}]")
 
