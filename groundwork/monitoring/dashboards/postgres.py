@@ -21,7 +21,7 @@ def postgres_dashboard(service: str, objectives: Objectives) -> Dashboard:
         filled=(Query(expr=taken, legend=f"{service}: connections", steps=warned(limit / 100)),),
         rows=(
             Row(title="Now", panels=(
-                lets_in("pg_up", service, "PostgresDown"),
+                lets_in("pg_up", service, "PostgresDown", "PostgresRestarts"),
                 connections_share(taken, limit, "PostgresConnectionsHigh"),
                 *_now(job, objectives),
             )),

@@ -54,6 +54,7 @@ def rendered(dashboard: Dashboard, time_zone: str) -> str:
         refresh=REFRESH,
         panels=list(_panels(dashboard.rows)),
         templating=models.DashboardDashboardTemplating(list_val=[variable_of(one) for one in dashboard.variables]),
+        annotations=models.AnnotationContainer(list_val=[]),
         links=[_others()],
     )
     return JSONEncoder(sort_keys=True, indent=1).encode(found) + "\n"
@@ -61,7 +62,14 @@ def rendered(dashboard: Dashboard, time_zone: str) -> str:
 
 def _others() -> models.DashboardLink:
     link = builders.DashboardLink("Dashboards").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
-    return link.as_dropdown(True).keep_time(True).icon("external link").tooltip("The other dashboards").build()
+    found = link.as_dropdown(True).keep_time(True).icon("external link").tooltip("The other dashboards").build()
+    return at_the_top(found)
+
+
+def at_the_top(link: models.DashboardLink) -> models.DashboardLink:
+    """Where links are without the one word that the library has for their place, which hides them in a menu."""
+    link.placement = None  # type: ignore[assignment]
+    return link
 
 
 def _panels(rows: Sequence[Row]) -> Iterator[models.Panel | models.RowPanel]:
@@ -109,7 +117,9 @@ def panel_of(panel: Panel) -> AnyPanel:
         built.no_value(panel.empty)
     if panel.leads_to:
         there = builders.DashboardLink("More of it").type(models.DashboardLinkType.LINK)
-        built.links([there.url(f"/d/{panel.leads_to}").keep_time(True).icon("dashboard").tooltip("")])
+        there.url(f"/d/{panel.leads_to}").keep_time(True).icon("dashboard").tooltip("")
+        at_the_top(there.build())
+        built.links([there])
     return built
 
 

@@ -15,7 +15,7 @@ def service_uid(service: str) -> str:
     return f"service-{service}"
 
 
-def lets_in(up: str, service: str, alert: str) -> Panel:
+def lets_in(up: str, service: str, *alerts: str) -> Panel:
     """`up` is 0 where the exporter could not log in."""
     return Panel(
         kind="number",
@@ -27,7 +27,7 @@ def lets_in(up: str, service: str, alert: str) -> Panel:
         steps=falling(1),
         width=4,
         height=4,
-        runbooks=(alert, "ExporterDown"),
+        runbooks=(*alerts, "ExporterDown"),
     )
 
 
