@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundwork.monitoring.backup_rules import ARCHIVED, BACKED_UP, PROVEN
-from tests.monitoring.promtool import Case, Fires, Series, seconds
+from tests.monitoring.promtool import Case, Fires, seconds
 
 REMEMBERED = 'prometheus_tsdb_lowest_timestamp_seconds{job="prometheus",instance="x"}'
 
@@ -18,7 +18,7 @@ def late(alert: str, metric: str, edge: str, first: str, step: int, summary: str
     # As old all the time, and always new.
     steady, new = (f"{-age}+{step}x{after * 2}" for age in (good, 0))
     again = f"{after * step}x{after}"
-    remembered: Series = {REMEMBERED: always}
+    remembered = {REMEMBERED: always}
     return Case(
         alert=alert,
         interval=f"{step}s",
