@@ -6,6 +6,7 @@ dashboards from files (grafana/grafana, issue 123607).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ TAG = "groundwork"
 REFRESH = "30s"
 MOST_LINES = 500
 """Of a log that are fetched at once."""
-PLACES = ("lastNotNull",)
+UNWANTED = frozenset({"auto", "auto_count", "auto_min", "footer"})
+"""Keys of variables and tables that the library always writes, and Grafana 13 no longer knows."""
 
 AnyPanel = bargauge.Panel | logs.Panel | stat.Panel | table.Panel | timeseries.Panel
 AnyQuery = prometheus.Dataquery | loki.Dataquery
@@ -57,19 +59,19 @@ def rendered(dashboard: Dashboard, time_zone: str) -> str:
         annotations=models.AnnotationContainer(list_val=[]),
         links=[_others()],
     )
-    return JSONEncoder(sort_keys=True, indent=1).encode(found) + "\n"
+    known = json.loads(JSONEncoder().encode(found), object_hook=_known)
+    return json.dumps(known, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def _known(keys: dict[str, object]) -> dict[str, object]:
+    # The one word that the library has for the place of a link hides it in a menu.
+    unwanted = UNWANTED | {"placement"} if "targetBlank" in keys else UNWANTED
+    return {key: value for key, value in keys.items() if key not in unwanted}
 
 
 def _others() -> models.DashboardLink:
     link = builders.DashboardLink("Dashboards").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
-    found = link.as_dropdown(True).keep_time(True).icon("external link").tooltip("The other dashboards").build()
-    return at_the_top(found)
-
-
-def at_the_top(link: models.DashboardLink) -> models.DashboardLink:
-    """Where links are without the one word that the library has for their place, which hides them in a menu."""
-    link.placement = None  # type: ignore[assignment]
-    return link
+    return link.as_dropdown(True).keep_time(True).icon("external link").tooltip("The other dashboards").build()
 
 
 def _panels(rows: Sequence[Row]) -> Iterator[models.Panel | models.RowPanel]:
@@ -117,9 +119,7 @@ def panel_of(panel: Panel) -> AnyPanel:
         built.no_value(panel.empty)
     if panel.leads_to:
         there = builders.DashboardLink("More of it").type(models.DashboardLinkType.LINK)
-        there.url(f"/d/{panel.leads_to}").keep_time(True).icon("dashboard").tooltip("")
-        at_the_top(there.build())
-        built.links([there])
+        built.links([there.url(f"/d/{panel.leads_to}").keep_time(True).icon("dashboard").tooltip("")])
     return built
 
 
@@ -130,7 +130,7 @@ def description_of(panel: Panel) -> str:
 
 
 def _kind_of(panel: Panel) -> AnyPanel:
-    last = parts.ReduceDataOptions().calcs(list(PLACES)).values(False)
+    last = parts.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
     match panel.kind:
         case "number":
             shown = common.BigValueTextMode.VALUE_AND_NAME if panel.queries[0].legend else common.BigValueTextMode.VALUE
@@ -140,7 +140,7 @@ def _kind_of(panel: Panel) -> AnyPanel:
             bars = bargauge.Panel().reduce_options(last).orientation(common.VizOrientation.HORIZONTAL)
             return bars.color_scheme(_by_steps()).display_mode(common.BarGaugeDisplayMode.BASIC)
         case "table":
-            rows = table.Panel().transformations(list(_columns()))
+            rows = table.Panel().cell_options(common.TableAutoCellOptions()).transformations(list(_columns()))
             by = parts.TableSortByFieldState().display_name(panel.sorted_by).desc(False)
             return rows.sort_by([by]) if panel.sorted_by else rows
         case "log":
