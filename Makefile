@@ -17,7 +17,7 @@ PIP = $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-has
 
 FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
 # Judges that mostly wait: for certificates, machines, an account of AWS, and for servers that start and end.
-SLOW_JUDGES := $(wildcard $(foreach name,acme ready buckets backup_policies mysql rabbitmq exporters rules_live,tests/judges/test_$(name).py))
+SLOW_JUDGES := $(wildcard $(foreach name,acme ready buckets backup_policies mysql rabbitmq exporters rules_live dashboards,tests/judges/test_$(name).py))
 SLOW_TESTS := $(SLOW_JUDGES) $(wildcard tests/engine tests/e2e)
 CLUSTER_TESTS := $(wildcard tests/cluster)
 CODE := $(wildcard __main__.py groundwork components sim ops tools policy images tests benchmarks)

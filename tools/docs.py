@@ -204,7 +204,12 @@ def alerts_of_services() -> Iterator[Alert]:
 def alerts() -> str:
     """Every alert there is, the most urgent first, with the thresholds of a system that says nothing else."""
     watched = Watched(
-        serving=("api",), watching=("prometheus",), services=tuple(alerts_of_services()), hosts=True, containers=True
+        serving=("api",),
+        watching=("prometheus",),
+        services=tuple(alerts_of_services()),
+        hosts=True,
+        containers=True,
+        backups=("postgres",),
     )
     groups = alert_groups(Objectives(), watched)
     known = {alert.key: alert for group in groups for alert in group.alerts}
