@@ -47,16 +47,17 @@ def monitoring_workloads(
         alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets),
         blackbox(monitoring, images[BLACKBOX], probes, settings.entry),
     )
+    behind: tuple[Workload, ...] = ()
     if monitoring.grafana:
         shown = shown_of(system, monitoring, (*workloads, *beside), probes, sizings, stack)
-        beside = (*beside, grafana_of(monitoring, images[GRAFANA], shown, settings.time_zone))
-    scraped = [workload for workload in (*workloads, *beside) if workload.metrics]
+        behind = (grafana_of(monitoring, images[GRAFANA], shown, settings.time_zone),)
+    scraped = [workload for workload in (*workloads, *beside, *behind) if workload.metrics]
     # By these its alerts are told from those of other stacks.
     labels = {"system": system.name, "stack": stack}
     clustered = isinstance(settings.target, KubernetesTarget)
     rules = rule_files(alerts_of(system, scraped, sizings))
     server = prometheus(monitoring, images[PROMETHEUS], scraped, probes, rules, labels, clustered=clustered)
-    return (*beside, server)
+    return (*beside, server, *behind)
 
 
 def exporters(
