@@ -209,6 +209,7 @@ def alerts() -> str:
         services=tuple(alerts_of_services()),
         hosts=True,
         limits_mib={"api": 512},
+        backups=("postgres",),
     )
     groups = alert_groups(Objectives(), watched)
     known = {alert.key: alert for group in groups for alert in group.alerts}

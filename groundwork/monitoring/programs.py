@@ -12,7 +12,7 @@ from .probes import BLACKBOX, BLACKBOX_PORT, Probe, modules
 from .receivers import secret_names
 from .routing import alertmanager_config
 from .scrape import scrape_configs
-from .settings import Monitoring, Program
+from .settings import Monitoring
 
 PROMETHEUS, ALERTMANAGER, NODE_EXPORTER = "prometheus", "alertmanager", "node-exporter"
 IMAGES: Mapping[str, str] = {
@@ -44,7 +44,7 @@ ROOM = 1.25
 
 def resources_of(monitoring: Monitoring, name: str, usual: Resources) -> Resources:
     """Limits of one program: what the stack file says, else the usual ones."""
-    chosen = monitoring.programs.get(name, Program())
+    chosen = monitoring.chosen(name)
     return Resources(memory_mib=chosen.memory_mib or usual.memory_mib, cpus=chosen.cpus or usual.cpus)
 
 

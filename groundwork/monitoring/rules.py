@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .alerts import Alert, Group
+from .backup_rules import backup_alerts
 from .host_rules import host_alerts
 from .objectives import Objectives
 from .self_rules import exporter_alerts, self_alerts
@@ -28,6 +29,8 @@ class Watched:
     """There is a node exporter, as the job `node-exporter`."""
     limits_mib: Mapping[str, int] = field(default_factory=dict)
     """Of what is scraped itself: the memory that one replica may take, by job."""
+    backups: tuple[str, ...] = ()
+    """Services whose backups tell when they last succeeded."""
 
 
 def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
@@ -39,6 +42,7 @@ def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
         Group(name="entry", alerts=entry_alerts() if watched.entry else ()),
         *_by_service(watched.services),
         Group(name="host", alerts=host_alerts(objectives) if watched.hosts else ()),
+        Group(name="backups", alerts=backup_alerts(watched.backups, objectives)),
         Group(name="monitoring", alerts=(*self_alerts(), *exporter_alerts(watched.watching))),
     )
 

@@ -189,7 +189,11 @@ def process_alerts(limits_mib: Mapping[str, int]) -> tuple[Alert, ...]:
     )
 
 
-def _memory(limits_mib: Mapping[str, int]) -> Alert:
+NEAR_LIMIT = 0.9
+
+
+def memory_shares(limits_mib: Mapping[str, int]) -> str:
+    """PromQL: the memory of each process as a share of what its container may take."""
     jobs: dict[int, list[str]] = {}
     for job, limit in sorted(limits_mib.items()):
         jobs.setdefault(limit, []).append(job)
@@ -197,9 +201,13 @@ def _memory(limits_mib: Mapping[str, int]) -> Alert:
         f"process_resident_memory_bytes{{{_any_of(names)}}} / {limit * 1024**2}"
         for limit, names in sorted(jobs.items())
     )
+    return "\n  or ".join(shares)
+
+
+def _memory(limits_mib: Mapping[str, int]) -> Alert:
     return Alert(
         name="MemoryNearLimit",
-        expr="(\n  " + "\n  or ".join(shares) + "\n) > 0.9",
+        expr=f"(\n  {memory_shares(limits_mib)}\n) > {NEAR_LIMIT}",
         hold="10m",
         severity="P2",
         service="{{ $labels.job }}",

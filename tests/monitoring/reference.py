@@ -8,6 +8,8 @@ from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.rabbitmq import RabbitMq
 from groundwork.catalog.redis import Redis
 from groundwork.monitoring.alerts import Alert, Group
+from groundwork.monitoring.dashboards.panels import Dashboard
+from groundwork.monitoring.dashboards.stack import Shown, dashboards_of
 from groundwork.monitoring.objectives import Objectives
 from groundwork.monitoring.rules import Watched, alert_groups
 from groundwork.system import System
@@ -32,21 +34,40 @@ def service_alerts(service: BackingService, objectives: Objectives) -> tuple[Ale
     return service.alerts(sizing, objectives)
 
 
-def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> tuple[Group, ...]:
-    return alert_groups(
-        objectives,
-        Watched(
-            serving=("api", "gateway"),
-            watching=("node-exporter", "prometheus"),
-            services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
-            hosts=True,
-            limits_mib={"api": 100, "postgres-exporter": 50},
-        ),
+def watched_of(objectives: Objectives, services: tuple[BackingService, ...]) -> Watched:
+    return Watched(
+        serving=("api", "gateway"),
+        watching=("node-exporter", "prometheus"),
+        services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
+        hosts=True,
+        limits_mib={"api": 100, "postgres-exporter": 50},
+        backups=("postgres",),
     )
+
+
+def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> tuple[Group, ...]:
+    return alert_groups(objectives, watched_of(objectives, services))
 
 
 GROUPS = groups_of(Objectives(), SERVICES)
 ALERTS = {alert.key: alert for group in GROUPS for alert in group.alerts}
+
+
+def shown(objectives: Objectives = Objectives(), services: tuple[BackingService, ...] = SERVICES) -> Shown:  # noqa: B008
+    """Everything that can be shown of them."""
+    found = [service.dashboard(objectives) for service in services]
+    return Shown(
+        title="shop test",
+        objectives=objectives,
+        watched=watched_of(objectives, services),
+        services=[dashboard for dashboard in found if dashboard],
+        retention_days=30,
+        certificate=True,
+        logs=True,
+    )
+
+
+DASHBOARDS: dict[str, Dashboard] = {one.uid: one for one in dashboards_of(shown())}
 
 
 def groups_of_system(system: System) -> tuple[Group, ...]:

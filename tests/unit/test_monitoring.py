@@ -201,7 +201,7 @@ def test_an_app_without_a_port_has_nowhere_to_tell() -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "blackbox"])
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "blackbox", "grafana"])
 def test_names_of_monitoring_are_taken(name: str) -> None:
     with pytest.raises(ValueError, match=f"the name `{name}` is taken"):
         System(name="shop", apps=(App(name=name, image="x:1", port=80),))
