@@ -153,7 +153,6 @@ def test_every_alert_of_services_apps_and_machines_has_a_panel_that_shows_it() -
         "MetricsNotStored",
         "ScrapeSlow",
         # By every program that tells its start, in the list of what fires.
-        "RestartsOften",
         # Seen when nothing can be written any more, which no picture tells better.
         "DiskReadOnly",
     }

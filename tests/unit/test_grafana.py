@@ -136,7 +136,7 @@ def test_the_provider_reads_the_directory_of_the_dashboards_and_one_of_them_is_t
     assert one.env["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{FILES}/dashboards/groundwork-overview.json"
     assert boards == {
         f"{FILES}/dashboards/{uid}.json"
-        for uid in ("groundwork-overview", "groundwork-gateway", "service-postgres", "service-redis")
+        for uid in ("groundwork-overview", "groundwork-gateway", "groundwork-host", "service-postgres", "service-redis")
     }
     for name, text in texts(one).items():
         if name.startswith("dashboards/"):

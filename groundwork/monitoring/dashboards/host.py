@@ -190,7 +190,7 @@ def _disks(objectives: Objectives) -> tuple[Panel, ...]:
             queries=(Query(expr=disk(CHOSEN_DISKS), legend="{{mountpoint}}"),),
             steps=rising(objectives.disk_percent / 100),
             most=1,
-            runbooks=("DiskUsageHigh",),
+            runbooks=("DiskUsageHigh", "DiskNotMeasured"),
         ),
         Panel(
             kind="lines",
