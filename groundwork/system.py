@@ -13,7 +13,7 @@ from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
 from .model import Cpus, ImageReference, Memory, Model, Name, Port, model_faults, model_named
 from .monitoring.objectives import Objectives
-from .monitoring.programs import IMAGES
+from .monitoring.programs import AGENT, IMAGES
 from .settings import AutoscaleSettings, SettingName
 
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
@@ -139,7 +139,7 @@ class Route(Model):
     """Longest silence of the app before the gateway answers 504."""
 
 
-TAKEN = ("gateway", "certificates", *IMAGES)
+TAKEN = ("gateway", "certificates", AGENT, *IMAGES)
 """Workloads that every system may have."""
 
 

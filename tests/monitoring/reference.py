@@ -41,6 +41,12 @@ def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> t
             services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
             hosts=True,
             limits_mib={"api": 100, "postgres-exporter": 50},
+            # Of the others it is not known, as on one engine.
+            machines={
+                "gateway": ("app-1", "app-2"),
+                "node-exporter": ("app-1", "app-2"),
+            },
+            silences={"data-1": "P0", "cache-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
         ),
     )
 
