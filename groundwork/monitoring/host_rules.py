@@ -141,7 +141,7 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="10m",
             severity="P3",
             service="host",
-            summary="Nobody knows how full {{ $labels.mountpoint }} of {{ $labels.instance }} is",
+            summary=f"Nobody knows how full {{{{ $labels.mountpoint }}}} of {HOST} is",
             description="Node exporter can't look at {{ $labels.device }}: {{ $labels.device_error }}.",
             why="It may fill up, and no other alert will say so.",
             reason="it is so or not; 10 minutes leave time for a disk that is being mounted",
