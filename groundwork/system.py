@@ -12,9 +12,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
 from .model import Cpus, ImageReference, Memory, Model, Name, Port, model_faults, model_named
-from .monitoring.grafana import GRAFANA
 from .monitoring.objectives import Objectives
-from .monitoring.programs import IMAGES
+from .monitoring.programs import AGENT, GRAFANA, IMAGES
 from .settings import AutoscaleSettings, SettingName
 
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~/-]*$")]
@@ -140,7 +139,7 @@ class Route(Model):
     """Longest silence of the app before the gateway answers 504."""
 
 
-TAKEN = ("gateway", "certificates", *IMAGES, GRAFANA)
+TAKEN = ("gateway", "certificates", AGENT, *IMAGES, GRAFANA)
 """Workloads that every system may have."""
 
 

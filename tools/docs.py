@@ -19,6 +19,7 @@ from groundwork.catalog.redis import Redis
 from groundwork.images import ImageLock
 from groundwork.model import Schema, resolved
 from groundwork.monitoring.alerts import ANSWER, Alert
+from groundwork.monitoring.host_rules import HOST
 from groundwork.monitoring.objectives import Objectives
 from groundwork.monitoring.rules import Watched, alert_groups
 from groundwork.plan import plan
@@ -210,6 +211,7 @@ def alerts() -> str:
         hosts=True,
         limits_mib={"api": 512},
         backups=("postgres",),
+        silences={"data-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
     )
     groups = alert_groups(Objectives(), watched)
     known = {alert.key: alert for group in groups for alert in group.alerts}
@@ -221,7 +223,7 @@ def alerts() -> str:
 def _alert_row(alert: Alert) -> tuple[str, ...]:
     page = alert.runbook.removeprefix("docs/")
     which = "".join(f" {name} {value}" for name, value in alert.labels.items())
-    says = TEMPLATE.sub(r"‹\1›", alert.summary)
+    says = TEMPLATE.sub(r"‹\1›", alert.summary.replace(HOST, "‹machine›"))
     severity = f"{alert.severity}, {ANSWER[alert.severity]}"
     return f"[{alert.name}]({page}){which}", severity, says, alert.hold, alert.why, alert.reason, alert.source
 

@@ -20,16 +20,16 @@ from ..workload import (
     Volume,
     Workload,
 )
-from .programs import PROMETHEUS, PROMETHEUS_PORT, resources_of
+from .programs import GRAFANA, LOKI, PROMETHEUS, PROMETHEUS_PORT, resources_of
 from .settings import Monitoring
 
-GRAFANA, GRAFANA_PORT = "grafana", 3000
+GRAFANA_PORT = 3000
 # The newest of npm's packages that Grafana publishes with each release (@grafana/schema). 13.2 is of August 2026; a
 # minor version is supported for nine months (Grafana's upgrade guide), so until May 2027.
 GRAFANA_IMAGE = "grafana/grafana:13.2.3"
 USUAL = Resources(memory_mib=512, cpus=1)
 """The least that Grafana's own documentation recommends (Install Grafana, hardware). Not measured here."""
-LOKI, LOKI_PORT = "loki", 3100
+LOKI_PORT = 3100
 USER = "472:0"
 """Whom the image gives its directories to."""
 STATE = "/var/lib/grafana"

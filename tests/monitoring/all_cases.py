@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.monitoring.backup_cases import BACKUPS
 from tests.monitoring.cases import SYSTEM_CASES
+from tests.monitoring.machine_cases import MACHINES
 from tests.monitoring.service_cases import SERVICES
 
-CASES = (*SYSTEM_CASES, *SERVICES, *BACKUPS)
+CASES = (*SYSTEM_CASES, *MACHINES, *SERVICES, *BACKUPS)

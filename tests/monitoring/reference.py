@@ -42,6 +42,12 @@ def watched_of(objectives: Objectives, services: tuple[BackingService, ...]) -> 
         hosts=True,
         limits_mib={"api": 100, "postgres-exporter": 50},
         backups=("postgres",),
+        # Of the others it is not known, as on one engine.
+        machines={
+            "gateway": ("app-1", "app-2"),
+            "node-exporter": ("app-1", "app-2"),
+        },
+        silences={"data-1": "P0", "cache-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
     )
 
 

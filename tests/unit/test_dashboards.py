@@ -152,7 +152,9 @@ def test_every_alert_of_services_apps_and_machines_has_a_panel_that_shows_it() -
         "MetricsNearBound",
         "MetricsNotStored",
         "ScrapeSlow",
-        # By every program that tells its start, in the list of what fires.
+        "MachineSilent",
+        "AgentBehind",
+        "AgentLosesSamples",
         # Seen when nothing can be written any more, which no picture tells better.
         "DiskReadOnly",
     }

@@ -190,7 +190,7 @@ def _outside(*, certificate: bool) -> tuple[Panel, ...]:
             width=8 if certificate else 12,
             most=1,
             empty="no app tells",
-            runbooks=("NotReady",),
+            runbooks=("NotReady", "NotReadyOnMachine",),
         ),
         *([certificate_left(height=8)] if certificate else []),
     )
