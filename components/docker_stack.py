@@ -53,8 +53,10 @@ class DockerStack(pulumi.ComponentResource):
                 here = engine.runs(workload.name)
                 if here is None:
                     continue
-                # What stops before it starts does so on one machine after the other: one gateway is always there.
-                others = ready[workload.name] if here.strategy == "recreate" else []
+                # What stops before it starts does so on one machine after the other: one gateway is always there. Who
+                # only watches its own machine waits for no other.
+                alone = here.strategy == "recreate" and here.role != "monitoring"
+                others = ready[workload.name] if alone else []
                 containers, told = engine.run(here, before, behind=others)
                 running += [(engine, here, container) for container in containers]
                 ready[workload.name] = [*ready[workload.name], *told]

@@ -113,7 +113,7 @@ class Infrastructure(pulumi.ComponentResource):
                 region=account.region,
                 machines=self._settings.stack_machines,
                 openings=self._deployment.openings,
-                outward=outward_of(self._settings, self._deployment.workloads),
+                outward=outward_of(self._settings, self._deployment.shares),
                 administrators=machines.administrators,
                 balancer=self._settings.edge is not None,
                 proxies=self._settings.entry.trusted_proxies,

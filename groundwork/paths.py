@@ -10,21 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from itertools import permutations
 from typing import Literal
 from urllib.parse import urlsplit
 
 from .cloud import CompatibleBackups
-from .machines import APP_ROLES, ROLES, Machine, NoMachines, Opening, RoleName
+from .deployment import Share
+from .machines import ROLES, Machine, NoMachines, Opening, RoleName
 from .settings import Settings
-from .workload import Workload
 
 Group = RoleName | Literal["balancer", "endpoints"]
 Protocol = Literal["tcp", "udp"]
 ANYWHERE = IPv4Network("0.0.0.0/0")
 SSH, HTTP, HTTPS, NTP = 22, 80, 443, 123
-NODE_EXPORTER = 9100
-"""Its own default port; the machine's Prometheus exporter, which is no container of the plan."""
 ENTRY = (HTTP, HTTPS)
 """Where a load balancer listens: http only leads to https."""
 
@@ -82,7 +79,7 @@ def rules_of(ways: Ways) -> tuple[Rule, ...]:
     ValueError when an opening can't be: for a machine or a balancer that there is not, for ssh, or for the world on a
     role without public addresses.
     """
-    every = {*_openings(ways), *_node_exporters(ways), *_ssh(ways), *_outward(ways)}
+    every = {*_openings(ways), *_ssh(ways), *_outward(ways)}
     if ways.balancer:
         every |= {Rule(group="balancer", direction="in", port=port, peer=ANYWHERE) for port in ENTRY}
     if ways.endpoints:
@@ -133,12 +130,6 @@ def _opening(ways: Ways, roles: Mapping[str, RoleName], name: str, port: int, so
         yield from _path(roles[source], role, port)
 
 
-def _node_exporters(ways: Ways) -> Iterator[Rule]:
-    for client, server in permutations(ways.machines, 2):
-        if client.role == "monitoring":
-            yield from _path("monitoring", server.role, NODE_EXPORTER)
-
-
 def _ssh(ways: Ways) -> Iterator[Rule]:
     """Machines without a public address are reached through SSM, which needs no open port."""
     for network in ways.administrators:
@@ -155,15 +146,18 @@ def _outward(ways: Ways) -> Iterator[Rule]:
             yield Rule(group=role, direction="out", port=one.port, protocol=one.protocol, peer=one.network)
 
 
-def outward_of(settings: Settings, workloads: Iterable[Workload]) -> dict[RoleName, frozenset[Outward]]:
+def outward_of(settings: Settings, shares: Iterable[Share]) -> dict[RoleName, frozenset[Outward]]:
     """What the machines of each role reach outside: packages and images, time servers of the team's own, buckets of
-    another provider; and where apps run, what their `egress` says."""
+    another provider; and what the `egress` of whatever may run on one of them says."""
     everywhere = PACKAGES | {Outward(port=port) for port in _ports_of_addresses(settings)}
     if not isinstance(settings.machines, NoMachines) and settings.machines.time_servers:
         everywhere |= {Outward(port=NTP, protocol="udp")}
-    apps = {destination(text) for workload in workloads for text in workload.egress}
     roles = roles_of(settings.stack_machines)
-    return {role: everywhere | (apps if role in APP_ROLES else set()) for role in roles}
+    ways: dict[RoleName, set[Outward]] = {role: set(everywhere) for role in roles}
+    for share in shares:
+        if share.machine:
+            ways[share.machine.role] |= {destination(text) for one in share.workloads for text in one.egress}
+    return {role: frozenset(found) for role, found in ways.items()}
 
 
 def _ports_of_addresses(settings: Settings) -> Iterator[int]:

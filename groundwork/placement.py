@@ -5,14 +5,15 @@ Everything is keyed by name: a further service moves no port and no container, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .addressing import closed_range, open_range, ports, subnets
-from .certificates import NAME as CERTIFICATES
+from .connections import GATEWAY, connections_of, local_networks
 from .deployment import Connection, Endpoint, Network, Share, peak_mib
 from .faults import Fault
 from .machines import APP_ROLES, SYSTEM_MIB, AwsMachines, Machine, NoMachines, Opening
+from .monitoring.programs import AT_HOME
 from .nginx import Upstream
 from .peers import Peers
 from .settings import Settings
@@ -20,13 +21,15 @@ from .system import System
 from .targets import DockerTarget, KubernetesTarget
 from .workload import Published, Workload
 
-GATEWAY = "gateway"
+Own = Mapping[str, Mapping[str, Workload]]
+"""Workloads that are another one on each machine: by their name, and by that of the machines that have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where everything of a stack runs. `homes` are the machines of services and of the jobs beside them, `doors` the
-    ports at which machines open services to others, and gateways to each other. Without machines nothing is away."""
+    """Where everything of a stack runs. `homes` are the machines of what lives on one: services, the jobs and exporters
+    beside them, and programs of monitoring. `doors` are the ports at which machines open services and monitoring to
+    others, and gateways to each other. Without machines nothing is away."""
 
     owner: str
     machines: tuple[Machine, ...]
@@ -38,12 +41,18 @@ class Placement:
         """In their order: replica i of an app runs on machine i mod n, what runs once on the first."""
         return tuple(machine for machine in self.machines if machine.role in APP_ROLES)
 
-    def away(self, service: str) -> Endpoint | None:
-        """Where apps find a service that is on none of their machines."""
-        home = self.homes.get(service)
-        if home is None or home.role in APP_ROLES:
+    def away(self, name: str) -> Endpoint | None:
+        """Where other machines find what lives on one; None where there are no others, or it lets none of them in."""
+        home = self.homes.get(name)
+        if home is None or name not in self.doors or len(self.machines) == 1:
             return None
-        return Endpoint(address=home.address, port=self.doors[service])
+        return Endpoint(address=home.address, port=self.doors[name])
+
+    def found(self, name: str, port: int, machine: Machine | None) -> str:
+        """`host:port` of what lives on one machine, as its clients on `machine` find it: by its name there, by its door
+        anywhere else."""
+        door = self.away(name)
+        return f"{door.address}:{door.port}" if door and self.homes[name] != machine else f"{name}:{port}"
 
     def variables(self, service: str) -> dict[str, str]:
         """What of a service's connection is another thing for apps that are on another machine."""
@@ -51,8 +60,8 @@ class Placement:
         return {"host": str(door.address), "port": str(door.port)} if door else {}
 
     def opened(self, workload: Workload) -> Workload:
-        """A service with its port at its machine's private address, whether or not somebody uses it by now: a new
-        client must not restart a database."""
+        """A workload with its port at its machine's private address. Services have theirs whether or not somebody uses
+        it by now: a new client must not restart a database."""
         door = self.away(workload.name)
         if door is None or workload.port is None:
             return workload
@@ -87,8 +96,10 @@ class Placement:
         """How many of an app's replicas run on a machine."""
         return len(range(self.app_machines.index(machine), replicas, len(self.app_machines)))
 
-    def here(self, machine: Machine, workload: Workload, gateway: Workload) -> Workload | None:
-        """The workload as `machine` runs it, if it does; `gateway` is this machine's own."""
+    def here(self, machine: Machine, workload: Workload, own: Own) -> Workload | None:
+        """The workload as `machine` runs it, if it does."""
+        if workload.name in own:
+            return own[workload.name].get(machine.name)
         if workload.per_machine:
             return workload
         home = self.homes.get(workload.name)
@@ -96,8 +107,6 @@ class Placement:
             return workload if home == machine else None
         if machine not in self.app_machines:
             return None
-        if workload.role == "gateway":
-            return gateway
         count = self.replicas_on(machine, workload.replicas)
         return replace(workload, replicas=count) if count else None
 
@@ -108,40 +117,40 @@ def placement_of(system: System, settings: Settings, owner: str) -> Placement:
     homes: dict[str, Machine] = {}
     for service in system.services if machines else ():
         home = next(machine for machine in machines if machine.role in (service.machine_role, "all"))
-        # The jobs that make and end accounts stay beside their service.
-        homes |= {name: home for name in (service.name, *(f"{service.name}-{job}" for job in ("accounts", "retire")))}
+        # What makes and ends accounts, and what measures, stays beside its service.
+        beside = (f"{service.name}-{what}" for what in ("accounts", "retire", "exporter"))
+        homes |= {name: home for name in (service.name, *beside)}
     entry = (settings.entry.http_port, settings.entry.https_port)
     doors = ports(owner, [GATEWAY, *(service.name for service in system.services)], avoid=entry)
+    if machines and settings.monitoring:
+        homes |= {name: monitoring_home(machines) for name in AT_HOME}
+        # Monitoring that comes later moves no door.
+        doors |= ports(owner, AT_HOME, avoid=(*entry, *doors.values()))
     return Placement(owner=owner, machines=machines, homes=homes, doors=doors)
+
+
+def monitoring_home(machines: Sequence[Machine]) -> Machine:
+    """Where everything is gathered: a machine for it, else the first that runs apps."""
+    return next(machine for role in ("monitoring", *APP_ROLES) for machine in machines if machine.role == role)
 
 
 def shares_of(
     placement: Placement,
     workloads: Sequence[Workload],
-    gateways: Mapping[str, Workload],
-    connections: Iterable[Connection],
+    own: Own,
+    routed: Collection[str],
     target: DockerTarget,
 ) -> tuple[Share, ...]:
-    """What each machine runs, also one that runs nothing yet. `gateways` are those of app machines by name."""
+    """What each machine runs, also one that runs nothing yet. The gateways send to apps `routed`."""
     shares = []
     for machine in placement.machines:
-        own = gateways.get(machine.name, gateways[placement.app_machines[0].name])
         found = (placement.here(machine, workload, own) for workload in workloads)
         here = tuple(workload for workload in found if workload)
+        # What is another one on each machine uses other things on each.
+        connections = connections_of(here, workloads, routed)
         networks = machine_networks(placement, machine, here, connections, target)
         shares.append(Share(machine=machine, workloads=here, networks=networks))
     return tuple(shares)
-
-
-def local_networks(connections: Iterable[Connection], workloads: Iterable[Workload]) -> dict[str, set[str]]:
-    """Members of one internal network per server that something connects to, and of one for the gateway and what it
-    routes to. Monitoring has one even if nobody connects to it but people, through a tunnel."""
-    members = {workload.name: {workload.name} for workload in workloads if workload.role == "monitoring"}
-    for connection in connections:
-        routed = connection.client == GATEWAY and connection.server != CERTIFICATES
-        name = "edge" if routed else connection.server
-        members.setdefault(name, set()).update((connection.client, connection.server))
-    return members
 
 
 def machine_networks(
@@ -154,11 +163,10 @@ def machine_networks(
     """Between workloads of this machine as on one engine. Who uses another machine has an outward network of its own
     that leads to those doors alone, unless it has one for `egress` anyway; so has who opens a door, to answer there."""
     here = {workload.name: workload for workload in workloads}
-    local = [one for one in connections if one.client in here and one.server in here]
-    internal = local_networks(local, workloads)
+    internal = local_networks([one for one in connections if one.server in here], workloads)
     ways: dict[str, list[Endpoint]] = {}
     for connection in connections:
-        if connection.client in here and connection.client != GATEWAY and connection.server not in here:
+        if connection.client != GATEWAY and connection.server not in here:
             door = placement.away(connection.server)
             if door:
                 ways.setdefault(connection.client, []).append(door)
@@ -171,7 +179,8 @@ def machine_networks(
             outward["public"] = Outward(member=name, closed=True, masquerade=peers is not None, leads_to=others)
         elif workload.egress:
             outward[f"{name}-egress"] = Outward(member=name, closed=False, masquerade=True, leads_to=doors)
-        elif doors or workload.published:
+        # A tunnel to a program of monitoring begins beside a gateway, or else in a network that the machine is in.
+        elif doors or workload.published or (workload.role == "monitoring" and GATEWAY not in here):
             outward[f"{name}-machines"] = Outward(member=name, closed=True, masquerade=bool(doors), leads_to=doors)
     closed = {name for name, way in outward.items() if way.closed}
     ranges = subnets(open_range(target.subnets), placement.owner, {*internal, *outward} - closed)
@@ -207,24 +216,26 @@ class Outward:
 
 
 def openings_of(
-    placement: Placement, shares: Iterable[Share], connections: Iterable[Connection], settings: Settings
+    placement: Placement, shares: Sequence[Share], settings: Settings
 ) -> dict[str, tuple[Opening, ...]]:
-    """The ports that each machine opens, and to whom. A balancer is one of `groundwork:edge`, or the networks in
-    `entry.trusted_proxies`."""
-    running = {share.machine: {workload.name for workload in share.workloads} for share in shares if share.machine}
+    """The ports that each machine opens, and to whom: those to which networks of other machines lead. A balancer is one
+    of `groundwork:edge`, or the networks in `entry.trusted_proxies`."""
+    used = [
+        (share.machine.name, door)
+        for share in shares
+        if share.machine
+        for network in share.networks
+        for door in network.leads_to
+    ]
     opened: dict[str, tuple[Opening, ...]] = {}
     for machine in placement.machines:
         sources: dict[int, set[str]] = {}
-        for connection in connections:
-            if placement.homes.get(connection.server) == machine and placement.away(connection.server):
-                clients = {other.name for other, names in running.items() if connection.client in names}
-                sources.setdefault(placement.doors[connection.server], set()).update(clients - {machine.name})
+        for client, door in used:
+            if door.address == machine.address:
+                sources.setdefault(door.port, set()).add(client)
         if machine in placement.app_machines:
             entry, front = settings.entry, {entry_source(machine, settings)}
             sources |= {entry.http_port: front} | ({entry.https_port: front} if entry.has_tls else {})
-            if placement.peers(machine):
-                others = {other.name for other in placement.app_machines if other != machine}
-                sources[placement.doors[GATEWAY]] = others
         opened[machine.name] = tuple(
             Opening(port=port, sources=tuple(sorted(names))) for port, names in sorted(sources.items()) if names
         )

@@ -10,6 +10,7 @@ from .apps import account_jobs, release_job, workload_of
 from .catalog import BackingService, Sizing
 from .certificates import NAME as CERTIFICATES
 from .certificates import certificates_workload
+from .connections import connections_of, local_networks
 from .deployment import Connection, Deployment, Network, Share
 from .faults import Fault, FaultsError
 from .gateway import gateway_workload
@@ -19,7 +20,7 @@ from .misfits import PLAIN_SECRETS, memory_fault, misfits
 from .monitoring.assembly import images_of, monitoring_workloads
 from .nginx import Upstream
 from .placement import (
-    local_networks,
+    Own,
     memory_faults,
     openings_of,
     placement_faults,
@@ -35,7 +36,6 @@ from .workload import (
     Resources,
     SecretRef,
     Workload,
-    server_of,
 )
 
 
@@ -109,16 +109,21 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         *(certificates_workload(settings, acme, images[CERTIFICATES]) for acme in [settings.entry.acme] if acme),
         *(after for _, after in jobs if after),
     )
+    own: Own = {"gateway": gateways}
     if settings.monitoring:
         by_name = {ref.name: ref for ref in secrets}
-        workloads += monitoring_workloads(
-            system, settings, settings.monitoring, workloads, sizings, images, by_name, project, stack
+        watching = monitoring_workloads(
+            system, settings, settings.monitoring, workloads, placement, own, sizings, images, by_name, project, stack
         )
+        workloads, own = (*workloads, *watching.workloads), {**own, **watching.own}
         # Apps and gateways are already: others know the names of their releases.
         workloads = tuple(replace(workload, monitored=True) for workload in workloads)
-    connections = connections_of(workloads, upstreams)
+        own = {
+            name: {machine: replace(one, monitored=True) for machine, one in ones.items()} for name, ones in own.items()
+        }
+    connections = connections_of(workloads, workloads, upstreams)
     if placement.machines and isinstance(settings.target, DockerTarget):
-        shares = shares_of(placement, workloads, gateways, connections, settings.target)
+        shares = shares_of(placement, workloads, own, upstreams, settings.target)
     else:
         networks = networks_of(workloads, connections, settings.target, f"{project}/{stack}")
         shares = (Share(machine=None, workloads=workloads, networks=networks),)
@@ -131,7 +136,7 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
         workloads=workloads,
         connections=connections,
         shares=shares,
-        openings=openings_of(placement, shares, connections, settings),
+        openings=openings_of(placement, shares, settings),
         secrets=secret_sources(workloads, secrets, pull_password),
         pull_password=pull_password,
         urls=urls_of(settings, f"{project}-{stack}"),
@@ -140,17 +145,6 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
     if short:
         raise FaultsError(f"stack {stack}", short)
     return deployment
-
-
-def connections_of(workloads: tuple[Workload, ...], upstreams: Mapping[str, Upstream]) -> tuple[Connection, ...]:
-    """Who may reach whom: what each workload uses, and what the gateway routes to."""
-    ports = {workload.name: workload.port for workload in workloads if workload.port}
-    ports |= {f"{one.name}.{side}": port for one in workloads for side, port in one.side_ports.items()}
-    return tuple(
-        Connection(client=workload.name, server=server_of(used), port=ports[used])
-        for workload in workloads
-        for used in (*workload.uses, *(upstreams if workload.role == "gateway" else ()))
-    )
 
 
 def waiting_for(system: System) -> dict[str, tuple[str, ...]]:
@@ -195,7 +189,7 @@ def image_references(system: System, settings: Settings) -> dict[str, str]:
     if settings.entry.acme:
         wanted[CERTIFICATES] = settings.entry.acme.image
     if settings.monitoring:
-        wanted |= images_of(settings.monitoring, system.services)
+        wanted |= images_of(settings, settings.monitoring, system.services)
     for service in system.services:
         chosen = settings.services.get(service.name, ServiceSettings())
         wanted[service.name] = chosen.image or service.versions[chosen.version or service.default_version]

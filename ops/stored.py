@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from groundwork.monitoring.logs import LOKI, NOT_CARRIED
+from groundwork.monitoring.logs import NOT_CARRIED
+from groundwork.monitoring.programs import LOKI
 from ops.checkout import lock_of
 from ops.place import Line, Wanted
 from ops.request import fetch

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from groundwork.deployment import Deployment
 from groundwork.monitoring.programs import PROMETHEUS
 from ops.checkout import lock_of
 from ops.request import Answer, fetch
@@ -19,6 +20,8 @@ TARGETS, RULES, RECEIVERS = "every target is measured", "every rule can be evalu
 
 SETTLE_SECONDS = 75
 """Everything is looked at every minute at the latest (`monitoring.scrape_seconds`)."""
+Job = tuple[str, str]
+"""A machine, and the name of what is measured there."""
 Healths = list[tuple[str, str]]
 """Names, with `up` or `ok`, `down` or `err`, or `unknown`."""
 
@@ -30,14 +33,28 @@ def monitoring_results(running: Running) -> list[Result]:
     assert server.port
     try:
         with running.place().tunnel(deployment, server, server.port, 0) as tunnel:
-            return list(judged(tunnel.port))
+            return list(judged(tunnel.port, jobs_of(deployment)))
     except (UserError, OSError, http.client.HTTPException) as error:
         return [Result(check="monitoring answers", outcome="failed", detail=str(error) or type(error).__name__)]
 
 
-def judged(port: int) -> Iterator[Result]:
-    """`port` of this machine leads to Prometheus."""
-    answer, targets = settled(port, "targets?state=active", targets_of)
+def jobs_of(deployment: Deployment) -> list[Job]:
+    """What is to be measured on each machine; nothing where there are none."""
+    return [
+        (share.machine.name, workload.name)
+        for share in deployment.shares
+        for workload in share.workloads
+        if share.machine and workload.metrics
+    ]
+
+
+def judged(port: int, jobs: Collection[Job] = ()) -> Iterator[Result]:
+    """`port` of this machine leads to Prometheus, which is told of `jobs` by the agents of their machines."""
+    if jobs:
+        # Its own targets are those of its own machine.
+        answer, targets = settled(port, "query?query=up", lambda data: measured(data, jobs))
+    else:
+        answer, targets = settled(port, "targets?state=active", targets_of)
     yield result(TARGETS, answer, [job for job, health in targets if health != "up"], f"{len(targets)} targets")
     answer, rules = settled(port, "rules", rules_of)
     yield result(RULES, answer, [name for name, health in rules if health != "ok"], f"{len(rules)} rules")
@@ -59,6 +76,18 @@ def settled(port: int, what: str, read: Callable[[Any], Healths]) -> tuple[Answe
 
 def targets_of(data: Any) -> Healths:
     return [(target["labels"]["job"], target["health"]) for target in data["activeTargets"]]
+
+
+def measured(data: Any, jobs: Collection[Job]) -> Healths:
+    """Of each job, whether one of its replicas is measured. Nothing may be heard yet of one that has just started."""
+    seen: dict[Job, set[str]] = {}
+    for one in data["result"]:
+        seen.setdefault((one["metric"].get("machine", ""), one["metric"]["job"]), set()).add(one["value"][1])
+    return [
+        (f"{job} on {machine}", "unknown" if not found else "up" if "1" in found else "down")
+        for machine, job in jobs
+        for found in [seen.get((machine, job), set())]
+    ]
 
 
 def rules_of(data: Any) -> Healths:

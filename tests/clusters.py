@@ -13,7 +13,7 @@ from groundwork.catalog.redis import Redis
 from groundwork.deployment import Deployment
 from groundwork.kubernetes import Manifest, manifests
 from groundwork.machines import NoMachines
-from groundwork.monitoring.settings import Monitoring
+from groundwork.monitoring.settings import Monitoring, Program
 from groundwork.plan import plan
 from groundwork.settings import Settings
 from groundwork.stack_file import Configuration, read_values
@@ -167,5 +167,5 @@ def judged() -> dict[str, Stack]:
     files = {str(path.relative_to(ROOT)): stack_at(path).on(CLUSTER) for path in stack_files()}
     found = files | {f"everything, {name}": exposed(name) for name in EXPOSURES}
     watched = exposed("load balancer")
-    settings = watched.settings.model_copy(update={"monitoring": Monitoring()})
+    settings = watched.settings.model_copy(update={"monitoring": Monitoring(grafana=Program())})
     return found | {"everything, monitored": watched.with_settings(settings)}

@@ -17,7 +17,6 @@ def hardened(**changes: Any) -> Hardening:
     values: dict[str, Any] = {
         "host_name": "groundwork-prod-app-1",
         "role": "app",
-        "address": IPv4Address("10.20.0.4"),
         "time_zone": "Asia/Shanghai",
         "memory_mib": 3584,
         "swap_mib": 1024,

@@ -19,6 +19,7 @@ from groundwork.catalog.redis import Redis
 from groundwork.images import ImageLock
 from groundwork.model import Schema, resolved
 from groundwork.monitoring.alerts import ANSWER, Alert, Group
+from groundwork.monitoring.host_rules import HOST
 from groundwork.monitoring.log_rules import content_alerts
 from groundwork.monitoring.logs import GIB
 from groundwork.monitoring.loki import day_bytes
@@ -214,6 +215,8 @@ def alerts() -> str:
         hosts=True,
         limits_mib={"api": 512},
         logs_day_bytes=day_bytes(Logs().retention_days, Logs().retention_gib * GIB),
+        backups=("postgres",),
+        silences={"data-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
     )
     groups = (*alert_groups(Objectives(), watched), Group(name="log-contents", alerts=content_alerts()))
     known = {alert.key: alert for group in groups for alert in group.alerts}
@@ -225,7 +228,7 @@ def alerts() -> str:
 def _alert_row(alert: Alert) -> tuple[str, ...]:
     page = alert.runbook.removeprefix("docs/")
     which = "".join(f" {name} {value}" for name, value in alert.labels.items())
-    says = TEMPLATE.sub(r"‹\1›", alert.summary)
+    says = TEMPLATE.sub(r"‹\1›", alert.summary.replace(HOST, "‹machine›"))
     severity = f"{alert.severity}, {ANSWER[alert.severity]}"
     return f"[{alert.name}]({page}){which}", severity, says, alert.hold, alert.why, alert.reason, alert.source
 

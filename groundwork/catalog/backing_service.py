@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from ..model import Model, Name
 from ..monitoring.alerts import Alert
+from ..monitoring.dashboards.panels import Dashboard
 from ..monitoring.objectives import Objectives
 from ..workload import (
     FILES,
@@ -121,6 +122,10 @@ class BackingService(Model, ABC):
     def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
         """What somebody is told of the service, by the metrics of its exporter or its own."""
         return ()
+
+    def dashboard(self, objectives: Objectives) -> Dashboard | None:
+        """What somebody looks at, by the same metrics."""
+        return None
 
     def credentials(self, generation: int) -> Credentials:
         return Credentials(owner=self.name, account=self.account, generation=generation)

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, StringConstraints
 
 from ..model import Name
 from ..monitoring.alerts import Alert
+from ..monitoring.dashboards.mysql import mysql_dashboard
+from ..monitoring.dashboards.panels import Dashboard
 from ..monitoring.mysql_rules import mysql_alerts
 from ..monitoring.objectives import Objectives
 from ..workload import FILES, Exec, File, Image, Probes, Resources, SecretRef, Template, Volume, Workload
@@ -238,6 +240,9 @@ class Mysql(BackingService):
 
     def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
         return mysql_alerts(self.name, objectives)
+
+    def dashboard(self, objectives: Objectives) -> Dashboard:
+        return mysql_dashboard(self.name, objectives)
 
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "database": self.database}

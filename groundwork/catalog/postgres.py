@@ -9,6 +9,8 @@ from pydantic import StringConstraints
 
 from ..model import Name
 from ..monitoring.alerts import Alert
+from ..monitoring.dashboards.panels import Dashboard
+from ..monitoring.dashboards.postgres import postgres_dashboard
 from ..monitoring.objectives import Objectives
 from ..monitoring.postgres_rules import postgres_alerts
 from ..workload import FILES, Exec, File, Image, Probes, Resources, SecretRef, Volume, Workload
@@ -214,6 +216,9 @@ class Postgres(BackingService):
 
     def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
         return postgres_alerts(self.name, objectives)
+
+    def dashboard(self, objectives: Objectives) -> Dashboard:
+        return postgres_dashboard(self.name, objectives)
 
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "database": self.database}

@@ -10,6 +10,8 @@ from pydantic import Field, StringConstraints
 
 from ..model import Name, Whole
 from ..monitoring.alerts import Alert
+from ..monitoring.dashboards.panels import Dashboard
+from ..monitoring.dashboards.rabbitmq import rabbitmq_dashboard
 from ..monitoring.objectives import Objectives
 from ..monitoring.rabbitmq_rules import rabbitmq_alerts
 from ..workload import FILES, Exec, File, Metrics, Probes, Resources, SecretRef, Volume, Workload
@@ -227,6 +229,9 @@ deprecated_features.permit.transient_nonexcl_queues = true
 
     def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
         return rabbitmq_alerts(self.name, objectives)
+
+    def dashboard(self, objectives: Objectives) -> Dashboard:
+        return rabbitmq_dashboard(self.name, objectives)
 
     def connection(self, generation: int) -> Mapping[str, str | SecretRef]:
         return {**super().connection(generation), "vhost": self.vhost}

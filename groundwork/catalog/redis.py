@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 
 from ..model import Name
 from ..monitoring.alerts import Alert
+from ..monitoring.dashboards.panels import Dashboard
+from ..monitoring.dashboards.redis import redis_dashboard
 from ..monitoring.objectives import Objectives
 from ..monitoring.redis_rules import redis_alerts
 from ..workload import FILES, Exec, File, Image, Probes, Resources, Template, Volume, Workload
@@ -124,6 +126,9 @@ loglevel notice
 
     def alerts(self, sizing: Sizing, objectives: Objectives) -> tuple[Alert, ...]:
         return redis_alerts(self.name, objectives, evicts=self.eviction != "noeviction", durable=self.durable)
+
+    def dashboard(self, objectives: Objectives) -> Dashboard:
+        return redis_dashboard(self.name, objectives, evicts=self.eviction != "noeviction", durable=self.durable)
 
     def create_account(self, username: str) -> str:
         return CREATE.format(admin=ADMIN_PASSWORD, password=PASSWORD, host=self.name, user=username)

@@ -6,7 +6,7 @@ what containers send to the machine itself never passes DOCKER-USER. So both are
 
 from __future__ import annotations
 
-from .state import NODE_EXPORTER_PORT, SSH_PORT, Hardening
+from .state import SSH_PORT, Hardening
 
 METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "169.254.0.23")
 """Where clouds hand out a machine's credentials: AWS (as Azure, Google, Huawei, OpenStack), tasks of AWS, Alibaba,
@@ -19,15 +19,9 @@ BRIDGES = ("docker0", "br-+")
 
 def host_rules(hardening: Hardening) -> tuple[str, ...]:
     """All rules of ufw, as `ufw show added` prints them, so that the script can compare."""
-    ssh = [
-        f"allow from {network} to any port {SSH_PORT} proto tcp"
-        for network in sorted(set(hardening.administrators))
-    ]  # fmt: skip
-    metrics = [
-        f"allow from {machine} to {hardening.address} port {NODE_EXPORTER_PORT} proto tcp"
-        for machine in hardening.others
-    ]
-    return (*(rule.replace("/32 ", " ") for rule in ssh), *metrics)
+    networks = sorted(set(hardening.administrators))
+    rules = (f"allow from {network} to any port {SSH_PORT} proto tcp" for network in networks)
+    return tuple(rule.replace("/32 ", " ") for rule in rules)
 
 
 def container_rules(hardening: Hardening) -> str:

@@ -25,7 +25,6 @@ PACKAGES = (
     "logrotate",
     "nftables",
     "openssh-server",
-    "prometheus-node-exporter",
     "python3-systemd",
     "sudo",
     "systemd-timesyncd",
@@ -45,7 +44,6 @@ UNITS = (
     "docker.service",
     "fail2ban.service",
     "groundwork-refused.service",
-    "prometheus-node-exporter.service",
     "unattended-upgrades.service",
 )
 """In the order in which they are started."""

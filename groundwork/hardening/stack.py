@@ -44,7 +44,6 @@ def hardenings(
         machine.name: Hardening(
             host_name=f"{prefix}-{machine.name}",
             role=machine.role,
-            address=machine.address,
             time_zone=settings.time_zone,
             memory_mib=machine.memory_mib,
             swap_mib=machines.swap_mib,

@@ -13,7 +13,7 @@ DATA_ROOT = "/var/lib/docker"
 """Where the engine keeps images, containers and volumes: on the data disk where there is one."""
 DATA_LABEL = "groundwork-data"
 """Label of the file system on a data disk, by which it is found again, whatever name the disk has."""
-SSH_PORT, NODE_EXPORTER_PORT = 22, 9100
+SSH_PORT = 22
 AWS_TIME = "169.254.169.123"
 """The time server that every instance of EC2 reaches without a way out (AWS: Amazon Time Sync Service)."""
 POOLS = tuple(IPv4Network(text) for text in ("172.17.0.0/16", "192.168.240.0/20", "10.255.240.0/20"))
@@ -24,8 +24,7 @@ POOLS = tuple(IPv4Network(text) for text in ("172.17.0.0/16", "192.168.240.0/20"
 class Hardening:
     """What holds on one machine; the same value gives the same script, to the byte.
 
-    host_name, role: how it is called, in its shell prompt, log and metrics, and what it is for.
-    address: its private address, on which the node exporter listens.
+    host_name, role: how it is called, in its shell prompt and log, and what it is for.
     time_zone: IANA name of the team's local time.
     memory_mib: what all containers together may take; the rest stays for the machine's own system, whatever they do.
     swap_mib: size of the swap file, 0 for none.
@@ -48,7 +47,6 @@ class Hardening:
 
     host_name: str
     role: RoleName
-    address: IPv4Address
     time_zone: str
     memory_mib: int
     swap_mib: int
@@ -66,19 +64,13 @@ class Hardening:
     reboot_at: str | None = None
 
     @property
-    def others(self) -> tuple[IPv4Address, ...]:
-        """The stack's other machines."""
-        return tuple(sorted(set(self.machines) - {self.address}))
-
-    @property
     def pool(self) -> IPv4Network:
         """The range for networks without a subnet of their own: the first that meets nothing of the stack.
 
         Raises ValueError where all of them do.
         """
-        addresses = (self.address, *self.machines)
         for pool in POOLS:
-            if not pool.overlaps(self.container_subnets) and not any(one in pool for one in addresses):
+            if not pool.overlaps(self.container_subnets) and not any(one in pool for one in self.machines):
                 return pool
         raise ValueError(f"{', '.join(map(str, POOLS))} all meet addresses of the stack; give the machines other ones")
 

@@ -219,6 +219,21 @@ install_packages() {
     changed "installed ${missing[*]}"
 }
 
+# A container of the plan measures the machine; the package did before, at a port that was open to others. The file
+# beside its unit tells that it came from here.
+drop_node_exporter() {
+    local beside=/etc/systemd/system/prometheus-node-exporter.service.d
+    [ -e "$beside/groundwork.conf" ] || return 0
+    if [ "$(dpkg-query --show --showformat '${db:Status-Status}' prometheus-node-exporter 2> /dev/null)" = installed ]; then
+        quietly apt-get -qq -o DPkg::Lock::Timeout=600 purge --yes prometheus-node-exporter
+    fi
+    # Last, so that a run which ends before is gone on with.
+    rm "$beside/groundwork.conf"
+    rmdir --ignore-fail-on-non-empty "$beside"
+    quietly systemctl daemon-reload
+    changed 'prometheus-node-exporter is gone'
+}
+
 # In files of packages, which have no place for others' settings.
 edit_package_files() {
     put /etc/logrotate.conf 644 <<< "$LOGROTATE"
@@ -318,6 +333,7 @@ put_files
 quietly systemctl daemon-reload
 systemctl is-enabled --quiet groundwork-firewall.service || quietly systemctl enable groundwork-firewall.service
 install_packages
+drop_node_exporter
 edit_package_files
 check_sshd
 set_firewall

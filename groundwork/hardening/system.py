@@ -1,8 +1,8 @@
-"""The operating system itself: kernel settings, limits, logs, updates, time, and what watches the machine."""
+"""The operating system itself: kernel settings, limits, logs, updates and time."""
 
 from __future__ import annotations
 
-from .state import NODE_EXPORTER_PORT, Hardening, ManagedFile
+from .state import Hardening, ManagedFile
 
 SYSCTL = """\
 # N3: many connections.
@@ -132,18 +132,6 @@ Unattended-Upgrade::Automatic-Reboot "{reboot}";
 Unattended-Upgrade::Automatic-Reboot-WithUsers "true";
 {time}"""
 
-EXPORTER = """\
-[Unit]
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-# Instead of the package's, which has no argument: then it listens on every address.
-EnvironmentFile=
-Environment="ARGS=--web.listen-address={address}:{port}"
-RestartSec=5
-"""
-
 AUDIT = """\
 # Who changed accounts, rights, the way in, or what decides about containers (M4).
 -w /etc/passwd -p wa -k accounts
@@ -166,7 +154,6 @@ def system_files(hardening: Hardening) -> tuple[ManagedFile, ...]:
     upgrades = UPGRADES.format(
         reboot="true" if at else "false", time=f'Unattended-Upgrade::Automatic-Reboot-Time "{at}";\n' if at else ""
     )
-    exporter = EXPORTER.format(address=hardening.address, port=NODE_EXPORTER_PORT)
     files = [
         # The last of all: Debian's own 99-protect-links.conf would take one of them back.
         ManagedFile(path="/etc/sysctl.d/zz-groundwork.conf", content=SYSCTL, units=("systemd-sysctl.service",)),
@@ -184,11 +171,6 @@ def system_files(hardening: Hardening) -> tuple[ManagedFile, ...]:
         ManagedFile(path="/etc/logrotate.d/groundwork", content=OWN_LOG),
         ManagedFile(path="/etc/apt/apt.conf.d/52groundwork", content=APT),
         ManagedFile(path="/etc/apt/apt.conf.d/53groundwork-upgrades", content=upgrades),
-        ManagedFile(
-            path="/etc/systemd/system/prometheus-node-exporter.service.d/groundwork.conf",
-            content=exporter,
-            units=("prometheus-node-exporter.service",),
-        ),
         ManagedFile(path="/etc/audit/rules.d/50-groundwork.rules", content=AUDIT, units=("auditd.service",)),
     ]
     if hardening.time_servers:

@@ -14,6 +14,12 @@ ANSWER: Mapping[Severity, str] = {"P0": "15 minutes", "P1": "1 hour", "P2": "4 h
 """By when somebody has begun to look (M3, S3)."""
 
 
+def runbook_of(name: str) -> str:
+    """The page of the alerts of that name, from the top of the repository."""
+    kebab = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+    return f"docs/runbooks/{kebab}.md"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """`expr` has been true for `hold`. Summary and description may hold templates of Prometheus; `why` says what it
@@ -40,8 +46,7 @@ class Alert:
     @property
     def runbook(self) -> str:
         """Its page, from the top of the repository. Alerts of one name share it."""
-        kebab = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", self.name).lower()
-        return f"docs/runbooks/{kebab}.md"
+        return runbook_of(self.name)
 
     def rule(self) -> dict[str, Any]:
         """As a rule file has it."""

@@ -38,7 +38,7 @@ WORD = LETTERS | frozenset(string.digits + ".")
 
 def continues(line: str) -> bool:
     """The same, said plainly: whether a line continues the entry before it."""
-    word = re.match(r"([A-Za-z_][\w.]*)(:|$)", line)
+    word = re.match(r"([A-Za-z_][\w.]*)(:|\r|$)", line)
     named = bool(word) and any(word[1] != one and word[1].endswith(one) for one in ENDINGS) if word else False
     return not line or line.startswith(CONTINUING) or named
 
@@ -60,7 +60,7 @@ CRI = r"^20\d\d-[0-9T:.Z+-]+ (?:stdout|stderr) [FP] "
 def alternatives(prefixes: Sequence[str], end: str) -> Iterator[str]:
     """Patterns of which one matches where no prefix does, and no first word has one of ENDINGS. A line is over at one
     of the characters `end`."""
-    after_word = WORD | {":"} | frozenset(end)
+    after_word = WORD | {":", "\r"} | frozenset(end)
     first = {one[0] for one in prefixes}
     # Neither a prefix nor a word begins like this.
     yield none_of(first | LETTERS | (frozenset(end) - {"\\"}))
@@ -78,7 +78,7 @@ def alternatives(prefixes: Sequence[str], end: str) -> Iterator[str]:
         # What is escaped is no end, but for that of the line.
         yield f"{one_of(LETTERS)}{one_of(WORD)}*\\\\[^nr]"
     # The end of a line is not part of the match: the next one must begin behind it.
-    yield f"(?:{'|'.join(other_words())})" + ("(?::|$)" if end == "\n" else f"[:{re.escape(end)}]")
+    yield f"(?:{'|'.join(other_words())})" + ("(?::|\\r|$)" if end == "\n" else f"[:{re.escape(end)}]")
 
 
 def other_words() -> Iterator[str]:

@@ -9,6 +9,8 @@ NODE = 'job="node-exporter"'
 DISKS = f'{NODE}, fstype=~"ext[234]|xfs|btrfs|zfs"'
 """What holds data: file systems in memory and images that are read-only by nature are always full or always so."""
 MIXIN = "node-exporter's mixin"
+HOST = "{{ or $labels.machine $labels.instance }}"
+"""What a person calls it."""
 
 
 FORECASTS: tuple[tuple[int, float, Severity, str], ...] = (
@@ -19,7 +21,7 @@ FORECASTS: tuple[tuple[int, float, Severity, str], ...] = (
 
 def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
     used = f"1 - node_memory_MemAvailable_bytes{{{NODE}}} / node_memory_MemTotal_bytes{{{NODE}}}"
-    busy = f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{NODE}, mode="idle"}}[5m]))'
+    busy = f'1 - avg by (machine, instance) (rate(node_cpu_seconds_total{{{NODE}, mode="idle"}}[5m]))'
     return (
         Alert(
             name="HostCpuHigh",
@@ -27,7 +29,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="5m",
             severity="P2",
             service="host",
-            summary="{{ $labels.instance }} has little processor time left",
+            summary=f"{HOST} has little processor time left",
             description="{{ $value | humanizePercentage }} of it is in use; the limit is "
             f"{objectives.cpu_percent:g} %.",
             why="Answers get slower for everybody on the machine.",
@@ -40,7 +42,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="5m",
             severity="P2",
             service="host",
-            summary="{{ $labels.instance }} has little memory left",
+            summary=f"{HOST} has little memory left",
             description="{{ $value | humanizePercentage }} of it is in use; the limit is "
             f"{objectives.memory_percent:g} %.",
             why="The kernel will end a process, and chooses it by size: mostly the database.",
@@ -52,7 +54,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             expr=f"increase(node_vmstat_oom_kill{{{NODE}}}[10m]) > 0",
             severity="P2",
             service="host",
-            summary="{{ $labels.instance }} ended a process for want of memory",
+            summary=f"{HOST} ended a process for want of memory",
             description="The kernel ended {{ $value | humanize }} processes in 10 minutes.",
             why="A container lost its work, and will again.",
             reason="none is normal: every container has a limit that was planned",
@@ -66,8 +68,8 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="10m",
             severity="P2",
             service="host",
-            summary="The clock of {{ $labels.instance }} is wrong or not synchronized",
-            description="{{ $labels.instance }}: {{ $value }} s off, or so uncertain, for 10 minutes.",
+            summary=f"The clock of {HOST} is wrong or not synchronized",
+            description=f"{HOST}: {{{{ $value }}}} s off, or so uncertain, for 10 minutes.",
             why="Tokens count as expired, schedules run at the wrong time, and logs can't be put in order.",
             reason="0.05 s is a hundred times what NTP keeps; 16 s is the kernel's own sign for never synchronized",
             source=f"{MIXIN} (NodeClockSkewDetected, NodeClockNotSynchronising)",
@@ -77,7 +79,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             expr=f"node_time_seconds{{{NODE}}} - node_boot_time_seconds{{{NODE}}} < 600",
             severity="P3",
             service="host",
-            summary="{{ $labels.instance }} has started again",
+            summary=f"{HOST} has started again",
             description="It runs for {{ $value | humanizeDuration }}.",
             why="Nobody may have asked for it; then there is a cause to find.",
             reason="10 minutes: seen by forty scrapes, and gone by itself",
@@ -96,7 +98,7 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="5m",
             severity="P1",
             service="host",
-            summary="{{ $labels.mountpoint }} of {{ $labels.instance }} is nearly full",
+            summary=f"{{{{ $labels.mountpoint }}}} of {HOST} is nearly full",
             description="{{ $value | humanizePercentage }} of it is in use; the limit is "
             f"{objectives.disk_percent:g} %.",
             why="A full disk stops the databases at once, and then nobody can log in to help.",
@@ -111,7 +113,7 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
                 hold="1h",
                 severity=severity,
                 service="host",
-                summary=f"{{{{ $labels.mountpoint }}}} of {{{{ $labels.instance }}}} will be full within {hours} hours",
+                summary=f"{{{{ $labels.mountpoint }}}} of {HOST} will be full within {hours} hours",
                 description=f"Used as in the last 6 hours, {{{{ $value | humanize1024 }}}}B of it will be free in "
                 f"{hours} hours.",
                 why=why,
@@ -127,7 +129,7 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="2m",
             severity="P1",
             service="host",
-            summary="{{ $labels.mountpoint }} of {{ $labels.instance }} can't be written",
+            summary=f"{{{{ $labels.mountpoint }}}} of {HOST} can't be written",
             description="The kernel has mounted {{ $labels.device }} read-only, as it does after errors of the disk.",
             why="Nothing is saved from now on, and data may already be damaged.",
             reason="it is so or not; 2 minutes leave time for a mount that somebody makes by hand",
@@ -139,7 +141,7 @@ def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
             hold="10m",
             severity="P3",
             service="host",
-            summary="Nobody knows how full {{ $labels.mountpoint }} of {{ $labels.instance }} is",
+            summary=f"Nobody knows how full {{{{ $labels.mountpoint }}}} of {HOST} is",
             description="Node exporter can't look at {{ $labels.device }}: {{ $labels.device_error }}.",
             why="It may fill up, and no other alert will say so.",
             reason="it is so or not; 10 minutes leave time for a disk that is being mounted",

@@ -4,6 +4,7 @@ is in them. Rules of the latter kind are Loki's: only it has the lines, and Prom
 from __future__ import annotations
 
 from .alerts import Alert
+from .host_rules import HOST
 
 SHIPPER, LOKI = 'job="shipper"', 'job="loki"'
 SENT = f"increase(otelcol_exporter_sent_log_records_total{{{SHIPPER}}}[15m])"
@@ -18,13 +19,13 @@ def log_alerts(day_bytes: float) -> tuple[Alert, ...]:
     return (
         Alert(
             name="ShipperSilent",
-            expr=f"(sum by (instance) (otelcol_exporter_queue_size{{{SHIPPER}}}) > 0\n"
-            f"or sum by (instance) (otelcol_fileconsumer_open_files{{{SHIPPER}}}) == 0)\n"
-            f"unless sum by (instance) ({SENT}) > 0",
+            expr=f"(sum by (machine, instance) (otelcol_exporter_queue_size{{{SHIPPER}}}) > 0\n"
+            f"or sum by (machine, instance) (otelcol_fileconsumer_open_files{{{SHIPPER}}}) == 0)\n"
+            f"unless sum by (machine, instance) ({SENT}) > 0",
             hold="5m",
             severity="P2",
             service="shipper",
-            summary="The shipper of {{ $labels.instance }} sends no logs",
+            summary=f"The shipper of {HOST} sends no logs",
             description="In 15 minutes it sent nothing, though something waits or it sees no file at all.",
             why="What happens now can be read on its machine alone, and there only the last 50 MB of each container.",
             reason="a machine may have nothing to say, so silence counts where something waits, or where not even the "
@@ -48,12 +49,12 @@ def log_alerts(day_bytes: float) -> tuple[Alert, ...]:
         ),
         Alert(
             name="LogsDelayed",
-            expr=f"max by (instance) (otelcol_exporter_queue_size{{{SHIPPER}}}\n"
+            expr=f"max by (machine, instance) (otelcol_exporter_queue_size{{{SHIPPER}}}\n"
             f"/ otelcol_exporter_queue_capacity{{{SHIPPER}}}) > 0.5",
             hold="5m",
             severity="P2",
             service="shipper",
-            summary="Logs of {{ $labels.instance }} wait to be stored",
+            summary=f"Logs of {HOST} wait to be stored",
             description="{{ $value | humanizePercentage }} of what may wait does. Then logs wait with their "
             "containers, which keep 50 MB each.",
             why="Soon the oldest lines go before they were stored.",

@@ -8,9 +8,10 @@ from ..targets import DockerTarget, KubernetesTarget, Target
 from ..workload import FILES, File, HttpGet, Image, Metrics, Probes, Resources, Volume, Workload
 from . import shipper as shipping
 from .loki import DATA, LOKI_PORT, RULES, TENANT, loki_config
+from .programs import LOKI
 from .settings import Logs
 
-LOKI, SHIPPER = "loki", "shipper"
+SHIPPER = "shipper"
 IMAGES: Mapping[str, str] = {
     # Neither has a shell.
     LOKI: "grafana/loki:3.7.8",
@@ -70,9 +71,18 @@ def loki(
     )
 
 
-def shipper(image: Image, resources: Resources, target: Target, project: str, stack: str) -> Workload:
-    """Reads the logs of this stack's containers on its machine, and of nobody else's."""
-    where, source, include = LOKI, [], [f"{shipping.READ}/*/*-json.log*"]
+def store_of(target: Target, project: str, stack: str) -> str:
+    """Loki's `host:port` on one engine or a cluster, where the shipper is in the namespace of machines."""
+    namespace = f".{target.namespace_of(f'{project}-{stack}')}" if isinstance(target, KubernetesTarget) else ""
+    return f"{LOKI}{namespace}:{LOKI_PORT}"
+
+
+def shipper(
+    image: Image, resources: Resources, target: Target, project: str, stack: str, store: str
+) -> Workload:
+    """Reads the logs of this stack's containers on its machine, and of nobody else's; sends them to `store`, Loki's
+    `host:port`."""
+    source, include = [], [f"{shipping.READ}/*/*-json.log*"]
     if isinstance(target, DockerTarget):
         source = shipping.docker_operators(project, stack, NOT_CARRIED)
     if isinstance(target, KubernetesTarget):
@@ -80,9 +90,8 @@ def shipper(image: Image, resources: Resources, target: Target, project: str, st
         namespaces = target.namespace_of(owner), target.machines_namespace_of(owner)
         source = shipping.cri_operators(namespaces, NOT_CARRIED)
         include = [f"{shipping.READ}/{namespace}_*/*/*.log*" for namespace in namespaces]
-        where = f"{LOKI}.{namespaces[0]}"
     config = shipping.configuration(
-        source, include, stack=stack, loki=f"{where}:{LOKI_PORT}", memory_mib=resources.memory_mib
+        source, include, stack=stack, loki=store, memory_mib=resources.memory_mib
     )
     healthy = HttpGet(port=shipping.HEALTH_PORT, path="/")
     return Workload(

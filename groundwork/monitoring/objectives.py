@@ -48,6 +48,13 @@ class Objectives(Model):
     """Alarm: messages that wait in one queue, while it grows. No document has a figure: a thousand jobs of 5 seconds
     (S3's agent work) keep four workers busy for 20 minutes."""
 
+    archive_minutes: Annotated[Whole, Field(ge=5, le=1440)] = 30
+    """Alarm: age of the newest part of a database's log that is stored elsewhere. Half of S4's RPO of an hour."""
+    backup_hours: Annotated[Whole, Field(ge=2, le=744)] = 26
+    """Alarm: age of the newest backup. One every night (B1), and two hours that it may take."""
+    restore_test_days: Annotated[Whole, Field(ge=1, le=366)] = 8
+    """Alarm: age of the newest restore that was tried and found its data. One every week (S5), and a day."""
+
     @field_validator("latency_seconds", "p95_seconds")
     @classmethod
     def _is_bucket(cls, seconds: float) -> float:

@@ -12,9 +12,12 @@ from .probes import BLACKBOX, BLACKBOX_PORT, Probe, modules
 from .receivers import secret_names
 from .routing import alertmanager_config
 from .scrape import scrape_configs
-from .settings import Monitoring, Program
+from .settings import Monitoring
 
 PROMETHEUS, ALERTMANAGER, NODE_EXPORTER = "prometheus", "alertmanager", "node-exporter"
+AGENT, GRAFANA, LOKI = "prometheus-agent", "grafana", "loki"
+AT_HOME = (PROMETHEUS, ALERTMANAGER, LOKI, GRAFANA)
+"""Programs that a stack has once, on one of its machines; what runs on others finds them by `Placement.found`."""
 IMAGES: Mapping[str, str] = {
     # The long-term release; supported until July 2027.
     PROMETHEUS: "prom/prometheus:v3.13.5",
@@ -38,14 +41,22 @@ NOBODY = "65534:65534"
 PROMETHEUS_PORT, ALERTMANAGER_PORT, NODE_EXPORTER_PORT = 9090, 9093, 9100
 DATA, STATE = "/prometheus", "/alertmanager"
 """Where these images have their volumes, open to their own user."""
+LATE_HOURS = 6
+"""So old may be what an agent passes on (`agents.KEPT_HOURS`), and the log that it cuts off every two hours."""
 ROOM = 1.25
 """Of a volume, beside what is kept: the log of what was measured last, and blocks while they are made into one."""
 
 
 def resources_of(monitoring: Monitoring, name: str, usual: Resources) -> Resources:
     """Limits of one program: what the stack file says, else the usual ones."""
-    chosen = monitoring.programs.get(name, Program())
+    chosen = monitoring.chosen(name)
     return Resources(memory_mib=chosen.memory_mib or usual.memory_mib, cpus=chosen.cpus or usual.cpus)
+
+
+def every(monitoring: Monitoring) -> dict[str, str]:
+    """How often everything is measured, and how long that may take."""
+    seconds = monitoring.scrape_seconds
+    return {"scrape_interval": f"{seconds}s", "scrape_timeout": f"{min(10, seconds)}s"}
 
 
 def prometheus(
@@ -56,19 +67,23 @@ def prometheus(
     rules: Mapping[str, str],
     labels: Mapping[str, str],
     *,
-    namespace: str,
+    namespace: str = "",
+    machine: str = "",
+    agents: bool = False,
 ) -> Workload:
-    """Measures `scraped` and what the `probes` say, and judges by `rules` (YAML by file name). Alerts have `labels`."""
+    """Measures `scraped` and what the `probes` say, and judges by `rules` (YAML by file name). Alerts have `labels`.
+
+    On a `machine` series say which, as those do that `agents` of other machines pass on; so `labels` say none, and an
+    alert about all machines is about none."""
+    interval = f"{monitoring.scrape_seconds}s"
     configuration = {
-        "global": {
-            "scrape_interval": f"{monitoring.scrape_seconds}s",
-            "scrape_timeout": f"{min(10, monitoring.scrape_seconds)}s",
-            "evaluation_interval": f"{monitoring.scrape_seconds}s",
-            "external_labels": dict(labels),
-        },
+        "global": {**every(monitoring), "evaluation_interval": interval, "external_labels": dict(labels)},
+        **({"storage": {"tsdb": {"out_of_order_time_window": f"{LATE_HOURS}h"}}} if agents else {}),
         "rule_files": [f"{FILES}/rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"{ALERTMANAGER}:{ALERTMANAGER_PORT}"]}]}]},
-        "scrape_configs": scrape_configs(PROMETHEUS, PROMETHEUS_PORT, scraped, probes, namespace=namespace),
+        "scrape_configs": scrape_configs(
+            PROMETHEUS, PROMETHEUS_PORT, scraped, probes, namespace=namespace, machine=machine
+        ),
     }
     return Workload(
         name=PROMETHEUS,
@@ -80,6 +95,7 @@ def prometheus(
             f"--storage.tsdb.path={DATA}",
             f"--storage.tsdb.retention.time={monitoring.retention_days}d",
             f"--storage.tsdb.retention.size={monitoring.retention_gib}GB",
+            *(("--web.enable-remote-write-receiver",) if agents else ()),
             f"--web.listen-address=0.0.0.0:{PROMETHEUS_PORT}",
         ),
         user=NOBODY,

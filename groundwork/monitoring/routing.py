@@ -26,6 +26,9 @@ CAUSES = "ServiceDown|PostgresDown|MysqlDown|RedisDown"
 CONSEQUENCES = "ErrorRateHigh|LatencyHigh|AvailabilityBudgetBurns|LatencyBudgetBurns"
 """What users notice of it; somebody is at work already."""
 
+UNHEARD = "ExporterDown|ReplicaDown"
+"""What is said of every part of a machine of which nothing is heard."""
+
 
 def alertmanager_config(receivers: Mapping[str, Receiver], routing: Routing, time_zone: str) -> str:
     """YAML for Alertmanager. Each severity has one receiver, made of all that it is sent to."""
@@ -98,7 +101,7 @@ def _receiver(name: str, names: Sequence[str], receivers: Mapping[str, Receiver]
 
 def _inhibitions() -> list[dict[str, Any]]:
     """What is not sent while something else is. Everything has a label `service`, so that equal means the same one."""
-    same = ["alertname", "service"]
+    same = ["alertname", "service", "machine"]
     return [
         # An alert with several thresholds says its worst.
         _inhibition('severity="P0"', 'severity=~"P1|P2|P3"', same),
@@ -106,6 +109,8 @@ def _inhibitions() -> list[dict[str, Any]]:
         _inhibition('severity="P2"', 'severity="P3"', same),
         # Whoever mends a service needs no details of it.
         _inhibition('severity="P0"', 'severity=~"P2|P3"', ["service"]),
+        # Of a machine of which nothing is heard, nothing is known of its parts either.
+        _inhibition('alertname="MachineSilent"', f'alertname=~"{UNHEARD}"', ["machine"]),
         _inhibition(f'alertname=~"{CAUSES}"', f'alertname=~"{CONSEQUENCES}"', []),
         _inhibition(['alertname="ServiceDown"', 'service="gateway"'], 'alertname="EntryDown"', []),
     ]

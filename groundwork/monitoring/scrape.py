@@ -24,21 +24,35 @@ def replicas_name(workload: Workload, *, namespace: str = "") -> str:
 
 
 def scrape_configs(
-    itself: str, port: int, scraped: Sequence[Workload], probes: Sequence[Probe], *, namespace: str
+    itself: str,
+    port: int,
+    scraped: Sequence[Workload],
+    probes: Sequence[Probe],
+    *,
+    namespace: str = "",
+    machine: str = "",
 ) -> list[dict[str, Any]]:
-    """One job for each workload, with its name, and one for each kind of probe. `itself` is Prometheus, at `port`."""
-    return [
+    """One job for each workload, with its name, and one for each kind of probe. `itself` is Prometheus, at `port`.
+
+    Every series says on which `machine` it was measured, where there are some: containers of two may have the same
+    address. Prometheus itself would say so only to others, if it were an external label."""
+    jobs: list[dict[str, Any]] = [
         {"job_name": itself, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
         *(scrape_config(workload, namespace=namespace) for workload in scraped),
         *(probe_config(job, [probe for probe in probes if probe.job == job]) for job in jobs_of(probes)),
     ]
+    if machine:
+        for job in jobs:
+            where = {"target_label": "machine", "replacement": machine}
+            job["relabel_configs"] = [*job.get("relabel_configs", ()), where]
+    return jobs
 
 
 def jobs_of(probes: Sequence[Probe]) -> list[str]:
     return list(dict.fromkeys(probe.job for probe in probes))
 
 
-def scrape_config(workload: Workload, *, namespace: str) -> dict[str, Any]:
+def scrape_config(workload: Workload, *, namespace: str = "") -> dict[str, Any]:
     """Its name leads to all replicas that there are, those of a release on its way in or out as well."""
     assert workload.metrics
     where = {"names": [replicas_name(workload, namespace=namespace)], "type": "A", "port": workload.metrics.port}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .alerts import Alert
-from .system_rules import absent
+from .system_rules import PLACE, absent
 
 PROMETHEUS = 'job="prometheus"'
 ALERTMANAGER = 'job="alertmanager"'
@@ -106,7 +106,8 @@ def self_alerts() -> tuple[Alert, ...]:
             severity="P3",
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} takes long to say how it is",
-            description="{{ $labels.instance }} took {{ $value | humanizeDuration }}; after 10 s it counts as down.",
+            description=f"{{{{ $labels.job }}}}{PLACE} took {{{{ $value | humanizeDuration }}}}; "
+            "after 10 s it counts as down.",
             why="Soon it counts as down, which wakes somebody for nothing.",
             reason="three quarters of the 10 s that a scrape may take",
             source="Groundwork",
@@ -114,20 +115,21 @@ def self_alerts() -> tuple[Alert, ...]:
     )
 
 
-def exporter_alerts(jobs: Sequence[str]) -> tuple[Alert, ...]:
-    """`jobs` are exporters and the parts of monitoring that Prometheus scrapes."""
+def exporter_alerts(jobs: Sequence[str], machines: Mapping[str, Sequence[str]]) -> tuple[Alert, ...]:
+    """`jobs` are exporters and the parts of monitoring that are scraped, each on its `machines`: what one sees of its
+    own, no other sees."""
     if not jobs:
         return ()
     known = "|".join(sorted(jobs))
     return (
         Alert(
             name="ExporterDown",
-            expr=f'sum by (job) (up{{job=~"{known}"}}) == 0\n{absent(jobs)}',
+            expr=f'sum by (job, machine) (up{{job=~"{known}"}}) == 0\n{absent(jobs, machines)}',
             hold="5m",
             severity="P2",
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} tells nothing",
-            description="{{ $labels.job }} could not be scraped for 5 minutes, or is not found at all.",
+            description=f"{{{{ $labels.job }}}}{PLACE} could not be scraped for 5 minutes, or is not found at all.",
             why="Nobody is hurt, and what it watches may fail unseen.",
             reason="5 minutes: longer than its restart; users are not touched, so nobody gets up for less",
             source="issue 6 (exporter absent)",

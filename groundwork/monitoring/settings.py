@@ -46,6 +46,12 @@ class Monitoring(Model):
     receivers: dict[Name, Receiver] = Field(default_factory=dict)
     """Who can be told, by a name of your own."""
     routing: Routing = Routing()
+    grafana: Program | None = None
+    """Grafana with dashboards: `{}` switches it on, with a limit of 512 MiB. `ops tunnel grafana` leads there."""
     programs: dict[Name, Program] = Field(default_factory=dict)
     """By the name of their workload: prometheus, alertmanager, blackbox, loki, shipper, or
     `<service>-exporter`."""
+
+    def chosen(self, name: str) -> Program:
+        """What is said of one program, by the name of its workload."""
+        return self.grafana if name == "grafana" and self.grafana else self.programs.get(name, Program())

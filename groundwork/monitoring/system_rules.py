@@ -11,6 +11,8 @@ from .objectives import Objectives
 WORKBOOK = "SRE workbook, chapter 5 (multiwindow, multi-burn-rate)"
 SLOW_BUDGET = 0.05
 """Of the requests: latency is promised for 95 of 100."""
+PLACE = "{{ with $labels.instance }} at {{ . }}{{ end }}{{ with $labels.machine }} on {{ . }}{{ end }}"
+"""Behind the name of what it is about. Containers of two machines may have the same address."""
 APPS = 'app!=""'
 """Without what the gateway answers itself, such as redirects to https."""
 
@@ -133,15 +135,19 @@ def app_alerts(objectives: Objectives) -> tuple[Alert, ...]:
     )
 
 
-def serving_alerts(jobs: Sequence[str]) -> tuple[Alert, ...]:
-    """Of everything that serves: `jobs` are the workloads that are scraped themselves, exporters not among them."""
+def serving_alerts(jobs: Sequence[str], machines: Mapping[str, Sequence[str]]) -> tuple[Alert, ...]:
+    """Of everything that serves: `jobs` are the workloads that are scraped themselves, exporters not among them.
+    `machines` are those that each is on."""
     if not jobs:
         return ()
     known = "|".join(sorted(jobs))
+    spread = {job: names for job, names in machines.items() if len(names) > 1 and job in jobs}
+    some = f"sum by (job) (up{{job=~\"{known}\"}}) > 0"
+    gone = f"\nor ({absent(sorted(spread), spread).removeprefix('or ')})\nand on (job) {some}" if spread else ""
     return (
         Alert(
             name="ServiceDown",
-            expr=f'sum by (job) (up{{job=~"{known}"}}) == 0\n{absent(jobs)}',
+            expr=f'sum by (job) (up{{job=~"{known}"}}) == 0\n{absent(jobs, {})}',
             hold="2m",
             severity="P0",
             service="{{ $labels.job }}",
@@ -153,12 +159,12 @@ def serving_alerts(jobs: Sequence[str]) -> tuple[Alert, ...]:
         ),
         Alert(
             name="ReplicaDown",
-            expr=f'up{{job=~"{known}"}} == 0\nand on (job) sum by (job) (up{{job=~"{known}"}}) > 0',
+            expr=f'up{{job=~"{known}"}} == 0\nand on (job) {some}{gone}',
             hold="10m",
             severity="P2",
             service="{{ $labels.job }}",
             summary="A replica of {{ $labels.job }} does not answer",
-            description="{{ $labels.instance }} of {{ $labels.job }} could not be scraped for 10 minutes; others can.",
+            description=f"{{{{ $labels.job }}}}{PLACE} could not be scraped for 10 minutes; others can.",
             why="Nobody notices yet, and the next failure is an outage.",
             reason="10 minutes: what heals by itself (a restart, a slow start of up to 15 minutes) mostly has by then",
             source="S5 (PodUnhealthy), Groundwork",
@@ -166,9 +172,15 @@ def serving_alerts(jobs: Sequence[str]) -> tuple[Alert, ...]:
     )
 
 
-def absent(jobs: Sequence[str]) -> str:
-    """PromQL: or a job has no target at all, which `up == 0` does not see."""
-    return "\n".join(f'or absent(up{{job="{job}"}})' for job in sorted(jobs))
+def absent(jobs: Sequence[str], machines: Mapping[str, Sequence[str]]) -> str:
+    """PromQL: or a job has no target at all, which `up == 0` does not see; none on one of its `machines`, if it has
+    some."""
+    wheres = [
+        f'job="{job}"' + (f', machine="{machine}"' if machine else "")
+        for job in sorted(jobs)
+        for machine in machines.get(job, ("",))
+    ]
+    return "\n".join(f"or absent(up{{{where}}})" for where in wheres)
 
 
 def process_alerts(limits_mib: Mapping[str, int]) -> tuple[Alert, ...]:
@@ -181,7 +193,7 @@ def process_alerts(limits_mib: Mapping[str, int]) -> tuple[Alert, ...]:
             severity="P2",
             service="{{ $labels.job }}",
             summary="{{ $labels.job }} starts again and again",
-            description="{{ $labels.instance }} of {{ $labels.job }} started {{ $value }} times in 30 minutes.",
+            description=f"{{{{ $labels.job }}}}{PLACE} started {{{{ $value }}}} times in 30 minutes.",
             why="Requests under way are lost each time, and it soon stays down.",
             reason="more than two: one may be a release and one more its rollback; S5's 0.1/s would be 30 in 5 minutes",
             source="S5 (HighRestartRate), with a figure that can happen",
@@ -189,7 +201,11 @@ def process_alerts(limits_mib: Mapping[str, int]) -> tuple[Alert, ...]:
     )
 
 
-def _memory(limits_mib: Mapping[str, int]) -> Alert:
+NEAR_LIMIT = 0.9
+
+
+def memory_shares(limits_mib: Mapping[str, int]) -> str:
+    """PromQL: the memory of each process as a share of what its container may take."""
     jobs: dict[int, list[str]] = {}
     for job, limit in sorted(limits_mib.items()):
         jobs.setdefault(limit, []).append(job)
@@ -197,14 +213,18 @@ def _memory(limits_mib: Mapping[str, int]) -> Alert:
         f"process_resident_memory_bytes{{{_any_of(names)}}} / {limit * 1024**2}"
         for limit, names in sorted(jobs.items())
     )
+    return "\n  or ".join(shares)
+
+
+def _memory(limits_mib: Mapping[str, int]) -> Alert:
     return Alert(
         name="MemoryNearLimit",
-        expr="(\n  " + "\n  or ".join(shares) + "\n) > 0.9",
+        expr=f"(\n  {memory_shares(limits_mib)}\n) > {NEAR_LIMIT}",
         hold="10m",
         severity="P2",
         service="{{ $labels.job }}",
         summary="{{ $labels.job }} is near its memory limit",
-        description="{{ $labels.instance }} of {{ $labels.job }} uses {{ $value | humanizePercentage }} of it.",
+        description=f"{{{{ $labels.job }}}}{PLACE} uses {{{{ $value | humanizePercentage }}}} of it.",
         why="Beyond the limit the kernel ends it, with all requests under way.",
         reason="a tenth is what a burst of requests takes; 10 minutes rule one out",
         source="Groundwork",
@@ -215,14 +235,16 @@ def _any_of(jobs: Sequence[str]) -> str:
     return f'job="{jobs[0]}"' if len(jobs) == 1 else f'job=~"{"|".join(jobs)}"'
 
 
-def entry_alerts() -> tuple[Alert, ...]:
+def entry_alerts(*, several: bool) -> tuple[Alert, ...]:
     """What the blackbox exporter asks for: `entry` is the gateway's address, `certificate` the same without believing
-    what it shows, `ready` each app's own word."""
+    what it shows, `ready` each app's own word. On `several` machines each has one, which asks what is there."""
+    asked = 'probe_success{job=~"entry|ready"}'
     left = 'min by (instance) (probe_ssl_earliest_cert_expiry{job="certificate"}) - time()'
     return (
         Alert(
             name="EntryDown",
-            expr='probe_success{job="entry"} == 0\nor absent(probe_success{job="entry"})',
+            # By all of its gateways, where there are several.
+            expr='max by (job, instance) (probe_success{job="entry"}) == 0\nor absent(probe_success{job="entry"})',
             hold="2m",
             severity="P0",
             service="gateway",
@@ -234,7 +256,7 @@ def entry_alerts() -> tuple[Alert, ...]:
         ),
         Alert(
             name="NotReady",
-            expr='probe_success{job="ready"} == 0',
+            expr='max by (job, instance, workload) (probe_success{job="ready"}) == 0',
             hold="2m",
             severity="P0",
             service="{{ $labels.workload }}",
@@ -244,6 +266,7 @@ def entry_alerts() -> tuple[Alert, ...]:
             reason="2 minutes are 8 failed probes in a row; a release keeps the one before until the next is ready",
             source="S2 (2 min), S5 (PodUnhealthy)",
         ),
+        *((_partly(asked),) if several else ()),
         *(
             Alert(
                 name="CertificateExpires",
@@ -260,6 +283,21 @@ def entry_alerts() -> tuple[Alert, ...]:
             )
             for days, severity, why, reason in CERTIFICATE
         ),
+    )
+
+
+def _partly(asked: str) -> Alert:
+    return Alert(
+        name="NotReadyOnMachine",
+        expr=f"{asked} == 0\nand on (job, workload) max by (job, workload) ({asked}) == 1",
+        hold="10m",
+        severity="P2",
+        service="{{ $labels.workload }}",
+        summary="{{ $labels.workload }} is not ready on {{ $labels.machine }}",
+        description="On {{ $labels.machine }} it did not answer as it should for 10 minutes; others go on for it.",
+        why="Nobody notices yet, and the next failure is an outage.",
+        reason="10 minutes, as of a replica: what heals by itself mostly has by then",
+        source="S5 (PodUnhealthy), Groundwork",
     )
 
 

@@ -114,14 +114,21 @@ def placed() -> Recording:
     return recorded(values | {"machines": existing(**FOUR_ROLES)}, FULL_SYSTEM)
 
 
-@pytest.fixture(scope="session", params=["plain", "full", "placed", "cluster"])
+@pytest.fixture(scope="session")
+def watched() -> Recording:
+    """The same as `placed`, with monitoring."""
+    values = {key: value for key, value in FULL_VALUES.items() if key != "target"}
+    return recorded(values | {"machines": existing(**FOUR_ROLES), "monitoring": {}}, FULL_SYSTEM)
+
+
+@pytest.fixture(scope="session", params=["plain", "full", "placed", "watched", "cluster"])
 def any_run(request: pytest.FixtureRequest) -> Recording:
     """Each of all: for what holds on both targets, and on machines."""
     found: Recording = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="session", params=["plain", "full", "placed"])
+@pytest.fixture(scope="session", params=["plain", "full", "placed", "watched"])
 def run(request: pytest.FixtureRequest) -> Recording:
     """Each on a Docker engine, or on several."""
     found: Recording = request.getfixturevalue(request.param)

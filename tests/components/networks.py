@@ -61,7 +61,7 @@ def network_args(
         region=settings.aws.region,
         machines=settings.stack_machines,
         openings=openings,
-        outward=outward_of(settings, planned().workloads),
+        outward=outward_of(settings, planned().shares),
         administrators=settings.machines.administrators,
         balancer=True,
         public_roles=frozenset(role for role, one in settings.machines.roles.items() if one.public),

@@ -402,6 +402,38 @@ def test_containers_are_told_with_their_machine(placed: Recording, plain: Record
     assert {(one["machine"], one["workload"]) for one in told} >= {("app-1", "gateway"), ("data-1", "postgres")}
     (alone,) = plain.of_type("groundwork:docker:Stack")
     assert alone.outputs and not any("machine" in one for one in alone.outputs["containers"])
+
+
+def test_programs_of_monitoring_run_on_all_machines_at_once(watched: Recording) -> None:
+    assert Counter(machine_of(watched, one) for one in of(watched, "prometheus-agent")) == {
+        "app-1": 1,
+        "app-2": 1,
+        "data-1": 1,
+        "cache-1": 1,
+    }
+    for name in ("prometheus-agent", "node-exporter", "blackbox"):
+        found = of(watched, name)
+        assert len(found) >= 2
+        for one in found:
+            # One machine that does not answer keeps no other from being measured.
+            assert {other.name for other in found} & watched.before(one) <= {one.name}
+
+
+def test_prometheus_is_reached_by_the_agents_at_its_machines_private_address(watched: Recording) -> None:
+    (server,) = of(watched, "prometheus")
+    (port,) = server.plain["ports"]
+    assert (machine_of(watched, server), port["ip"], port["internal"]) == ("monitoring-1", "10.9.0.41", 9090)
+    for one in of(watched, "prometheus-agent"):
+        networks = {network["name"] for network in one.plain["networksAdvanced"]}
+        assert "shop-test-prometheus-agent-machines" in networks, one.name
+
+
+def test_a_machine_is_seen_as_it_is_when_something_is_mounted_later(watched: Recording) -> None:
+    for one in of(watched, "node-exporter"):
+        (mount,) = one.plain["mounts"]
+        assert (mount["source"], mount["readOnly"], mount["bindOptions"]) == ("/", True, {"propagation": "rslave"})
+
+
 ACME_VALUES = {"entry": {"server_names": ["shop.example.com"], "acme": {"email": "ops@example.net"}}}
 
 

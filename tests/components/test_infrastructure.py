@@ -25,8 +25,7 @@ def test_groups_open_what_the_plan_opens(cloud: Recording) -> None:
     }
     assert len(wanted) >= 4
     others = {key for key in ingress(cloud) if key not in wanted}
-    exporters = {f"{role}-in-9100-monitoring" for role in ("app", "data", "cache")}
-    assert wanted <= ingress(cloud) and others == exporters | {"balancer-in-80-anywhere", "balancer-in-443-anywhere"}
+    assert wanted <= ingress(cloud) and others == {"balancer-in-80-anywhere", "balancer-in-443-anywhere"}
 
 
 def test_a_balancer_of_somebody_elses_reaches_the_gateways_from_its_networks() -> None:

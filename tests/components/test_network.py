@@ -227,13 +227,10 @@ def test_machines_behind_a_balancer_open_what_the_plan_opens_and_no_more(usual: 
     assert rules(usual, "SecurityGroupIngressRule").keys() == {
         "app-in-8080-balancer",
         "app-in-8081-app",
-        "app-in-9100-monitoring",
         "balancer-in-443-anywhere",
         "balancer-in-80-anywhere",
         "cache-in-16379-app",
-        "cache-in-9100-monitoring",
         "data-in-15432-app",
-        "data-in-9100-monitoring",
     }
 
 

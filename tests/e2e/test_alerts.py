@@ -2,7 +2,7 @@
 
 GROUNDWORK_WRITE_DOCS=1 python -m pytest tests/e2e/test_alerts.py        writes the table of docs/monitoring.md
 
-It takes about three quarters of an hour: alerts wait before they fire, and Alertmanager before it says one is over.
+It takes 25 minutes: alerts wait before they fire, and Alertmanager before it says one is over.
 """
 
 from __future__ import annotations

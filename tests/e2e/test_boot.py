@@ -48,7 +48,7 @@ from tools.engine.checkout import Checkout
 
 LEAST_LYNIS = 80
 ENTRY_PORT, FORGOTTEN_PORT = 80, 8081
-WANTED_SOCKETS = {f"tcp {ADDRESS}:9100", "tcp 0.0.0.0:22", "tcp [::]:22"}
+WANTED_SOCKETS = {"tcp 0.0.0.0:22", "tcp [::]:22"}
 """What listens on an address that others reach, before there are containers."""
 BAN_SECONDS = 120
 
@@ -161,8 +161,6 @@ def test_each_port_answers_to_those_it_is_for_and_to_nobody_else(new: Booted) ->
     assert new.around.connects(ADMIN, 22)
     for source in (WORLD, MACHINE, STRANGER):
         assert not new.around.connects(source, 22), source
-    for source in (WORLD, ADMIN, STRANGER):
-        assert not new.around.connects(source, 9100), source
 
 
 def test_kernel_settings_and_limits_are_in_force(new: Booted) -> None:
@@ -222,8 +220,8 @@ def test_what_was_opened_is_reached_and_what_was_only_published_is_not(container
 
 
 def test_containers_reach_no_metadata_and_not_the_machine_itself(containers: Booted) -> None:
-    own = (f"{METADATA}:80", f"{ADDRESS}:22", f"{ADDRESS}:9100", "10.212.0.1:22")
-    assert reaches(containers, "entry", f"{WORLD}:80", f"{OTHER_WORLD}:80", *own) == [True, True, *[False] * 4]
+    own = (f"{METADATA}:80", f"{ADDRESS}:22", "10.212.0.1:22")
+    assert reaches(containers, "entry", f"{WORLD}:80", f"{OTHER_WORLD}:80", *own) == [True, True, *[False] * 3]
     assert containers.run(f"timeout 10 bash -c '</dev/tcp/{METADATA}/80' && echo reached") == "reached\n"
 
 

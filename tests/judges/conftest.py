@@ -126,6 +126,30 @@ def checkov() -> Path:
     return folder / "bin" / "checkov"
 
 
+def by_npm(name: str) -> tuple[str, Path]:
+    """Node, and the folder with the packages that the lock of `tests/judges/<name>` names."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not (node and npm) and not os.environ.get("CI"):
+        pytest.skip(f"NOT JUDGED: {name} needs node and npm")
+    assert node and npm, f"{name} is judged by a program for node, and there is no node or npm"
+    folder = MADE / name
+    wanted = (HERE / name / "package-lock.json").read_text()
+    mark = folder / "pins"
+    with alone(name):
+        if not mark.exists() or mark.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for file in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name / file, folder)
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+            if done.returncode and NO_NPM.search(done.stderr) and not os.environ.get("CI"):
+                pytest.skip(f"NOT JUDGED: npm's registry can't be reached from here. {done.stderr[-300:]}")
+            assert done.returncode == 0, done.stderr
+            mark.write_text(wanted)
+    return node, folder
+
+
 Simulation = dict[str, Any]
 
 
@@ -134,25 +158,7 @@ def decided() -> Callable[[Sequence[Simulation]], list[str]]:
     """What IAM's rules make of requests, by @cloud-copilot/iam-simulate from npm: `Allowed`, `ImplicitlyDenied` (nobody
     allows it) or `ExplicitlyDenied`. Its licence is the AGPL: it runs here as a program of its own, and ships nowhere.
     """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm) and not os.environ.get("CI"):
-        pytest.skip("NOT JUDGED: policies need node and npm")
-    assert node and npm, "policies are judged by a program for node, and there is no node or npm"
-    folder = MADE / "iam"
-    wanted = (HERE / "iam" / "package-lock.json").read_text()
-    mark = folder / "pins"
-    with alone("iam"):
-        if not mark.exists() or mark.read_text() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / "iam" / name, folder)
-            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-            if done.returncode and NO_NPM.search(done.stderr) and not os.environ.get("CI"):
-                pytest.skip(f"NOT JUDGED: npm's registry can't be reached from here. {done.stderr[-300:]}")
-            assert done.returncode == 0, done.stderr
-            mark.write_text(wanted)
+    node, folder = by_npm("iam")
 
     def decide(simulations: Sequence[Simulation]) -> list[str]:
         command = [node, str(HERE / "iam" / "simulate.mjs"), str(folder)]

@@ -20,8 +20,8 @@ esac
 echo "judges: a machine's programs from $distribution $suite into .groundwork/judges/machine (once, a minute)"
 private_apt "$judges"
 private_sources "$distribution" "$suite" "$components"
-unpack apt auditd base-files bash cloud-init coreutils dash fail2ban iptables logrotate mawk nftables openssh-server \
-    passwd prometheus-node-exporter python3 python3-systemd sed sudo systemd systemd-timesyncd ufw unattended-upgrades
+unpack apt auditd base-files bash cloud-init coreutils dash diffutils fail2ban iptables logrotate mawk nftables openssh-server \
+    passwd python3 python3-systemd sed sudo systemd systemd-timesyncd ufw unattended-upgrades
 
 # What maintainer scripts would have done, as far as a program asks for it.
 cd "$apt/root"

@@ -14,6 +14,7 @@ from groundwork.monitoring.alerts import ANSWER, Alert, rule_files
 from groundwork.monitoring.objectives import Objectives
 from groundwork.system import load_system
 from tests.monitoring.all_cases import CASES
+from tests.monitoring.known import known_metrics
 from tests.monitoring.mutants import metrics_of
 from tests.monitoring.promtool import Case, judged, write
 from tests.monitoring.reference import ALERTS, CONTENTS, GROUPS, SERVICES, groups_of, groups_of_system
@@ -21,10 +22,7 @@ from tests.sample import ROOT
 
 from .conftest import HERE, MADE, alone, run_go
 
-METRICS = ROOT / "tests" / "monitoring"
 HEADINGS = ["What it means", "Look at", "Do", "Over when"]
-OF_PROMETHEUS = {"up", "scrape_duration_seconds"}
-"""Made by Prometheus itself with every scrape."""
 every_alert = pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
 WRITTEN = ALERTS | CONTENTS
 every_written = pytest.mark.parametrize("alert", WRITTEN.values(), ids=WRITTEN)
@@ -65,16 +63,11 @@ def test_every_runbook_is_an_alerts() -> None:
     assert pages == {alert.runbook for alert in WRITTEN.values()}
 
 
-def known_metrics() -> set[str]:
-    files = sorted(METRICS.glob("*.metrics"))
-    return {line for file in files for line in file.read_text().split("\n") if line and not line.startswith("#")}
-
-
 @every_alert
 def test_an_alert_asks_only_for_metrics_that_somebody_has(alert: Alert) -> None:
     named = metrics_of(alert.expr)
     assert named or alert.name == "Watchdog"
-    assert named <= known_metrics() | OF_PROMETHEUS
+    assert named <= known_metrics()
 
 
 def test_names_of_metrics_are_found_wherever_they_stand() -> None:
@@ -125,6 +118,9 @@ OTHER = {
     "transaction_seconds": 60,
     "cache_hit_percent": 70.0,
     "queue_messages": 5000,
+    "archive_minutes": 10,
+    "backup_hours": 50,
+    "restore_test_days": 15,
 }
 
 

@@ -26,11 +26,14 @@ from groundwork.catalog import BackingService, Sizing
 from groundwork.catalog.backing_service import EXPORTER
 from groundwork.catalog.mysql import Mysql
 from groundwork.catalog.redis import Redis
+from groundwork.monitoring.objectives import Objectives
 from groundwork.workload import FILES, HttpGet, Image, SecretRef, Template, Value, Workload
+from tests.monitoring.asked import asked
 from tests.sample import ROOT
 
 from . import test_mysql, test_postgres, test_rabbitmq, test_redis
 from .conftest import free_port, unprivileged
+from .scraping import prometheus
 from .service import Served
 
 KEPT = ROOT / "tests" / "monitoring"
@@ -139,6 +142,25 @@ def kept(name: str, versions: str, samples: Samples) -> None:
     assert written and not gone, f"{name} {versions} has no such metrics; RECORD=1 writes those it has"
 
 
+def unanswered(monitoring: Path, folder: Path, service: BackingService, exporter: Exporter) -> list[str]:
+    """Queries of the service's panels for which Prometheus finds nothing that the exporter tells."""
+    assert exporter.workload.metrics
+    url = f"http://127.0.0.1:{exporter.port}{exporter.workload.metrics.path}"
+    return without_data(monitoring, folder, service, {exporter.workload.name: url})
+
+
+def without_data(
+    monitoring: Path, folder: Path, service: BackingService, targets: Mapping[str, str]
+) -> list[str]:
+    """The same of what `targets` tell, by job."""
+    dashboard = service.dashboard(Objectives())
+    assert dashboard
+    exprs = [*asked(dashboard), *(query.expr for query in dashboard.filled)]
+    assert len(exprs) > 10
+    with prometheus(monitoring, folder, targets) as server:
+        return server.unanswered(exprs)
+
+
 def without_success(samples: Samples, metric: str) -> list[str]:
     assert metric in {name for name, _ in samples}
     return [labels for (name, labels), value in samples.items() if name == metric and not value]
@@ -199,6 +221,15 @@ def test_postgres_tells_its_connections_transactions_hits_and_dead_locks(
     } <= names
     assert not [name for name in names if name.startswith(("pg_stat_user_tables", "pg_statio_user_tables"))]
     kept("postgres-exporter", f"{exporter.version} with PostgreSQL 18", samples)
+
+
+def test_every_panel_of_postgres_finds_its_data(
+    postgres: tuple[test_postgres.Server, Exporter], monitoring: Path, tmp_path: Path
+) -> None:
+    server, exporter = postgres
+    with server.login("shop_1", APP) as app, app.transaction():
+        app.execute("SELECT count(*) FROM seed")
+        assert unanswered(monitoring, tmp_path, POSTGRES, exporter) == []
 
 
 def test_the_exporter_of_postgres_reads_no_table_and_changes_nothing(
@@ -278,6 +309,13 @@ def test_mysql_tells_its_connections_slow_queries_hits_and_dead_locks(
         "mysql_global_status_uptime",
     } <= names
     kept("mysql-exporter", f"{exporter.version} with MySQL 9.7", samples)
+
+
+def test_every_panel_of_mysql_finds_its_data(
+    mysql: tuple[test_mysql.Server, Exporter], monitoring: Path, tmp_path: Path
+) -> None:
+    _, exporter = mysql
+    assert unanswered(monitoring, tmp_path, MYSQL, exporter) == []
 
 
 def test_the_exporter_of_mysql_reads_no_table_and_ends_no_session(mysql: tuple[test_mysql.Server, Exporter]) -> None:
@@ -365,6 +403,16 @@ def test_redis_tells_its_memory_clients_evictions_hits_persistence_and_slow_comm
     kept("redis-exporter", f"{exporter.version} with Redis 8", samples)
 
 
+@pytest.mark.parametrize("eviction", ["noeviction", "allkeys-lru"])
+def test_every_panel_of_redis_finds_its_data(
+    store: tuple[test_redis.Server, Exporter], monitoring: Path, tmp_path: Path, eviction: str
+) -> None:
+    server, exporter = store
+    server.client("app_1", APP).set("key", "1")
+    service = Redis.model_validate({"eviction": eviction})
+    assert unanswered(monitoring, tmp_path, service, exporter) == []
+
+
 @pytest.mark.parametrize(
     "command", ["GET key", "SET key 2", "KEYS *", "CONFIG GET *", "ACL LIST", "CLIENT LIST", "SLOWLOG RESET", "MONITOR"]
 )
@@ -399,7 +447,7 @@ def says_no_password(exporter: Exporter) -> None:
 
 
 def test_rabbitmq_tells_messages_and_consumers_of_each_queue_and_no_more_for_each_client(
-    judges: Path, tmp_path_factory: pytest.TempPathFactory
+    judges: Path, monitoring: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     service, one = test_rabbitmq.SERVICE, replace(test_rabbitmq.sizing(), monitored=True)
     folder = tmp_path_factory.mktemp("rabbitmq")
@@ -440,6 +488,9 @@ def test_rabbitmq_tells_messages_and_consumers_of_each_queue_and_no_more_for_eac
             "rabbitmq_detailed_process_max_fds",
             "rabbitmq_detailed_erlang_uptime_seconds",
         } <= {name for name, _ in after}
+        url = f"http://127.0.0.1:{server.metrics}{metrics.path}"
+        place = tmp_path_factory.mktemp("panels")
+        assert without_data(monitoring, place, service, {service.name: url}) == []
         version = next(labels for name, labels in after if name == "rabbitmq_build_info")
         kept("rabbitmq", re.sub(r'.*rabbitmq_version="([\d.]+)".*', r"\1", version), after)
     finally:

@@ -25,9 +25,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from groundwork.nginx import ALIVE, HTTP, METRICS, SCRIPT, VERSION
 from groundwork.system import Route
+from tests.monitoring.asked import asked
+from tests.monitoring.reference import DASHBOARDS
 from tests.sample import SHOP, changed, planned
 
 from .conftest import free_port
+from .scraping import prometheus
 from .test_gateway import APP, CLUSTER, NAMED, TARGETS, counting, nginx, placed, two_gateways
 
 SYSTEM = changed(
@@ -282,6 +285,20 @@ def test_five_thousand_requests_by_fifty_clients_over_a_reload_are_all_counted(
     asyncio.run(all_of_them())
     counted.becomes({("api", "2xx"): 3750, ("api", "4xx"): 1250})
     assert counted.now("request_seconds_count") == {("api",): 5000}
+
+
+def test_every_panel_about_requests_finds_its_data(running: Running, monitoring: Path, tmp_path: Path) -> None:
+    boards = [DASHBOARDS["groundwork-gateway"], DASHBOARDS["groundwork-overview"]]
+    exprs = [expr for board in boards for expr in asked(board) if "gateway" in expr]
+    assert len(exprs) > 15
+    with prometheus(monitoring, tmp_path, {"gateway": running.metrics}) as server:
+        server.asked("query?query=gateway_requests_total")
+        for _ in range(4):
+            assert [running.get(f"/api/x?status={status}") for status in (200, 404, 500)] == [200, 404, 500]
+            # Too large for any app to be asked.
+            assert httpx.post(f"{running.url}/api/", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+            time.sleep(0.5)
+        assert server.unanswered(exprs) == []
 
 
 def test_counts_and_histogram_agree_for_every_app(running: Running) -> None:

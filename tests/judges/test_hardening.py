@@ -238,7 +238,7 @@ UNITS = sorted(
 )
 
 
-@pytest.mark.parametrize("unit", [*UNITS, "prometheus-node-exporter.service"])
+@pytest.mark.parametrize("unit", UNITS)
 def test_systemd_understands_every_unit(system: System, unit: str) -> None:
     assert not complaints(system, unit)
 
@@ -276,3 +276,57 @@ def test_logrotate_understands_its_settings(system: System) -> None:
     assert "error:" not in system.accepts("logrotate", "--debug", path)
     system.put(path, system.text(path).replace("missingok", "missing_ok"))
     assert "error:" in system.run("logrotate", "--debug", path).stderr
+
+
+PACKAGE = "prometheus-node-exporter"
+BESIDE = f"/etc/systemd/system/{PACKAGE}.service.d"
+INSTALLED = f"""
+mount -t tmpfs tmp /var/lib && mount -t tmpfs tmp /var/cache && mount -t tmpfs tmp /var/log && mount -t tmpfs tmp /tmp
+mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/apt/lists/partial /var/cache/apt/archives/partial
+mkdir -p /var/log/apt /var/log/groundwork /tmp/made/DEBIAN && touch /var/lib/dpkg/status /var/log/groundwork/harden.log
+printf 'Package: {PACKAGE}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n' \
+    > /tmp/made/DEBIAN/control
+dpkg-deb --build /tmp/made /tmp/made.deb && dpkg --install /tmp/made.deb || exit 98
+"""
+"""A package of that name, known to the machine's own dpkg."""
+THEN = """
+systemctl() { echo "systemctl $*"; }
+drop_node_exporter
+drop_node_exporter
+echo "changes: $changes"
+dpkg-query --show --showformat 'package: ${db:Status-Status}\n' prometheus-node-exporter 2>&1 || true
+"""
+
+
+def dropped(system: System, before: str = "") -> str:
+    """What the step says on a machine that has the package, when it is done twice."""
+    steps, found, _ = script(hardened()).partition('[ "$(id --user)" = 0 ]')
+    assert found
+    system.put("/etc/steps", f"set -e\n{INSTALLED}\n{before}\n{steps}\n{THEN}")
+    return system.accepts("bash", "/etc/steps")
+
+
+def test_a_machine_of_before_loses_the_exporter_that_it_was_given(system: System) -> None:
+    system.put(f"{BESIDE}/groundwork.conf", "[Service]\nEnvironmentFile=\n")
+    said = dropped(system)
+    assert "changes: 1\n" in said and said.count("prometheus-node-exporter is gone") == 1, said
+    assert "package: installed" not in said
+    assert not (system.own / BESIDE.removeprefix("/")).exists()
+
+
+def test_a_run_that_ended_in_between_is_gone_on_with(system: System) -> None:
+    system.put(f"{BESIDE}/groundwork.conf", "[Service]\nEnvironmentFile=\n")
+    said = dropped(system, before=f"dpkg --purge {PACKAGE}")
+    assert "changes: 1\n" in said
+    assert not (system.own / BESIDE.removeprefix("/")).exists()
+
+
+def test_an_exporter_that_somebody_else_installed_stays(system: System) -> None:
+    system.put(f"{BESIDE}/theirs.conf", "[Service]\n")
+    said = dropped(system)
+    assert "changes: 0\n" in said and "package: installed\n" in said
+    assert (system.own / BESIDE.removeprefix("/") / "theirs.conf").exists()
+
+
+def test_nothing_of_the_exporter_is_written_any_more() -> None:
+    assert PACKAGE not in script(hardened()).partition("drop_node_exporter()")[0]

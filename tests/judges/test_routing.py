@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -141,6 +142,22 @@ def test_the_worst_of_several_thresholds_is_the_one_that_is_sent() -> None:
     assert inhibited(ALERTS["CertificateExpires.3.gateway"], ALERTS["CertificateExpires.20.gateway"])
     assert inhibited(ALERTS["AvailabilityBudgetBurns.1h.system"], ALERTS["AvailabilityBudgetBurns.6h.system"])
     assert not inhibited(ALERTS["CertificateExpires.20.gateway"], ALERTS["CertificateExpires.3.gateway"])
+
+
+def test_of_a_silent_machine_nothing_is_said_of_its_parts() -> None:
+    for name in ("ExporterDown.each", "ReplicaDown.each"):
+        assert inhibited(on("app-1", "MachineSilent.spare.each"), on("app-1", name))
+        assert not inhibited(on("app-1", "MachineSilent.spare.each"), on("app-2", name))
+    assert not inhibited(on("data-1", "MachineSilent.only.each"), on("app-2", "MachineSilent.spare.each"))
+    assert not inhibited(on("app-1", "DiskFullSoon.4.host"), on("app-2", "DiskFullSoon.24.host"))
+    assert inhibited(on("app-1", "DiskFullSoon.4.host"), on("app-1", "DiskFullSoon.24.host"))
+
+
+def on(machine: str, name: str) -> Alert:
+    """The alert as it fires about one machine."""
+    alert = ALERTS[name]
+    about = machine if alert.name == "MachineSilent" else alert.service
+    return replace(alert, service=about, labels={**alert.labels, "machine": machine})
 
 
 def test_no_p0_but_a_consequence_is_ever_kept_back() -> None:

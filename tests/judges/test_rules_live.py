@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
-
-import httpx
-import yaml
 
 from groundwork.monitoring.alerts import rule_files
 from groundwork.monitoring.objectives import BUCKETS, Objectives
 from tests.monitoring.reference import GROUPS, SERVICES, groups_of
 
-from .conftest import free_port
+from .scraping import prometheus
 
 BOUNDS = [f"{bound:g}" for bound in BUCKETS]
 """As the gateway writes them: `1`, not `1.0`."""
@@ -53,45 +47,11 @@ def gateway() -> Iterator[int]:
         server.shutdown()
 
 
-@contextmanager
-def prometheus(monitoring: Path, folder: Path, target: int) -> Iterator[str]:
-    files = rule_files(GROUPS)
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    job = {"job_name": "gateway", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}
-    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config = {"global": every, "rule_files": sorted(files), "scrape_configs": [job]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    command = [str(monitoring / "prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [*command, f"--web.listen-address=127.0.0.1:{port}"], cwd=folder, stdout=log, stderr=log
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-def asked(url: str, seconds: float = 30) -> Any:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            data = httpx.get(url, timeout=5).json().get("data")
-        except (httpx.TransportError, ValueError):
-            data = None
-        if data and (data.get("result") or data.get("groups")):
-            return data
-        assert time.monotonic() < end, url
-        time.sleep(0.3)
-
-
 def test_prometheus_stores_the_bounds_that_the_rules_ask_for(monitoring: Path, tmp_path: Path) -> None:
-    with gateway() as target, prometheus(monitoring, tmp_path, target) as url:
-        found = asked(f"{url}/api/v1/query?query=gateway_request_seconds_bucket")["result"]
-        loaded = asked(f"{url}/api/v1/rules")["groups"]
+    files = rule_files(GROUPS)
+    with gateway() as port, prometheus(monitoring, tmp_path, {"gateway": f"http://127.0.0.1:{port}/"}, files) as server:
+        found = server.asked("query?query=gateway_request_seconds_bucket")["result"]
+        loaded = server.asked("rules")["groups"]
     stored = {series["metric"]["le"] for series in found}
     for bound in BUCKETS:
         groups = groups_of(Objectives(latency_seconds=bound), SERVICES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.monitoring.promtool import Case, Fires, Series
 
 ENDS = 'probe_ssl_earliest_cert_expiry{job="certificate",instance="shop"}'
+GATEWAYS = [f'up{{job="gateway",instance="g",machine="app-{number}"}}' for number in (1, 2)]
 READY = 'job="ready",instance="http://web:8080/ready",workload="web"'
 MIB = 1024**2
 LONG = 520
@@ -248,12 +249,15 @@ SYSTEM = (
         alert="ServiceDown.each",
         fires=(
             Fires(
-                series={'up{job="api",instance="a"}': level(1, 0, 1), 'up{job="gateway",instance="g"}': level(1)},
+                series={
+                    'up{job="api",instance="a"}': level(1, 0, 1),
+                    GATEWAYS[0]: level(1),
+                },
                 first="12m",
                 over="20m",
             ),
             # None is found at all.
-            Fires(series={'up{job="gateway",instance="g"}': level(1)}, first="2m"),
+            Fires(series={GATEWAYS[0]: level(1)}, first="2m"),
             Fires(series={'up{job="api",instance="a"}': level(1)}, first="2m"),
         ),
         quiet=(
@@ -261,11 +265,15 @@ SYSTEM = (
             {
                 'up{job="api",instance="a"}': level(0),
                 'up{job="api",instance="b"}': level(1),
-                'up{job="gateway",instance="g"}': level(1),
+                GATEWAYS[0]: level(0),
+                GATEWAYS[1]: level(1),
                 'up{job="other",instance="o"}': level(0),
             },
             # A minute is a restart.
-            {'up{job="api",instance="a"}': level(1, 0, 1, each=2), 'up{job="gateway",instance="g"}': level(1)},
+            {
+                'up{job="api",instance="a"}': level(1, 0, 1, each=2),
+                GATEWAYS[0]: level(1),
+            },
         ),
         labels={"job": "api", "service": "api"},
         summary="api does not answer",
@@ -279,16 +287,22 @@ SYSTEM = (
                 first="10m",
                 over="20m",
             ),
+            # One that is not found on its machine, while the other answers.
+            Fires(series={GATEWAYS[0]: level(1)}, first="10m"),
+            Fires(series={GATEWAYS[1]: level(1)}, first="10m"),
         ),
         quiet=(
+            {GATEWAYS[0]: level(1), GATEWAYS[1]: level(1)},
+            {GATEWAYS[0]: level(1), GATEWAYS[1]: f"_x9 1x{LONG}"},
             # All of them: ServiceDown's.
+            {GATEWAYS[0]: level(0)},
             {'up{job="api",instance="a"}': level(0), 'up{job="api",instance="b"}': level(0)},
             {'up{job="api",instance="a"}': level(0, 1, each=10), 'up{job="api",instance="b"}': level(1)},
             {'up{job="other",instance="a"}': level(0), 'up{job="other",instance="b"}': level(1)},
         ),
         labels={"job": "api", "instance": "a", "service": "api"},
         summary="A replica of api does not answer",
-        description="a of api could not be scraped for 10 minutes; others can.",
+        description="api at a could not be scraped for 10 minutes; others can.",
     ),
     Case(
         alert="RestartsOften.each",
@@ -302,7 +316,7 @@ SYSTEM = (
         quiet=({'process_start_time_seconds{job="api",instance="a"}': level(1, 2, 3, each=2)},),
         labels={"job": "api", "instance": "a", "service": "api"},
         summary="api starts again and again",
-        description="a of api started 3 times in 30 minutes.",
+        description="api at a started 3 times in 30 minutes.",
     ),
     Case(
         alert="MemoryNearLimit.each",
@@ -318,7 +332,7 @@ SYSTEM = (
         ),
         labels={"job": "api", "instance": "a", "service": "api"},
         summary="api is near its memory limit",
-        description="a of api uses 91% of it.",
+        description="api at a uses 91% of it.",
     ),
     Case(
         alert="EntryDown.gateway",
@@ -326,7 +340,14 @@ SYSTEM = (
             Fires(series={'probe_success{job="entry",instance="shop"}': level(1, 0, 1)}, first="12m", over="20m"),
             Fires(series={"other": "1"}, first="2m"),
         ),
-        quiet=({'probe_success{job="entry",instance="shop"}': level(1, 0, 1, each=2)},),
+        quiet=(
+            {'probe_success{job="entry",instance="shop"}': level(1, 0, 1, each=2)},
+            # Another gateway answers.
+            {
+                'probe_success{job="entry",instance="shop",machine="app-1"}': level(0),
+                'probe_success{job="entry",instance="shop",machine="app-2"}': level(1),
+            },
+        ),
         labels={"job": "entry", "instance": "shop"},
         summary="The system can't be reached",
         description="The gateway did not answer as it should for 2 minutes, or nobody asks it any more.",
@@ -334,7 +355,14 @@ SYSTEM = (
     Case(
         alert="NotReady.each",
         fires=(Fires(series={f"probe_success{{{READY}}}": level(1, 0, 1)}, first="12m", over="20m"),),
-        quiet=({f"probe_success{{{READY}}}": level(1, 0, 1, each=2)},),
+        quiet=(
+            {f"probe_success{{{READY}}}": level(1, 0, 1, each=2)},
+            # It is on another machine.
+            {
+                f'probe_success{{{READY},machine="app-1"}}': level(0),
+                f'probe_success{{{READY},machine="app-2"}}': level(1),
+            },
+        ),
         labels={"job": "ready", "instance": "http://web:8080/ready", "workload": "web", "service": "web"},
         summary="web is not ready",
         description="No replica of web said for 2 minutes that it takes requests.",
@@ -368,10 +396,10 @@ SYSTEM = (
     ),
 )
 
-NODE = 'job="node-exporter",instance="app-1"'
+NODE = 'job="node-exporter",instance="n",machine="app-1"'
 DISK = f'{NODE},device="/dev/vda1",fstype="ext4",mountpoint="/"'
-DISK_LABELS = {"job": "node-exporter", "instance": "app-1", "device": "/dev/vda1", "fstype": "ext4", "mountpoint": "/"}
-NODE_LABELS = {"job": "node-exporter", "instance": "app-1"}
+NODE_LABELS = {"job": "node-exporter", "instance": "n", "machine": "app-1"}
+DISK_LABELS = {**NODE_LABELS, "device": "/dev/vda1", "fstype": "ext4", "mountpoint": "/"}
 
 
 def unseen(value: str) -> Series:
@@ -449,7 +477,7 @@ HOST = (
             idle(steady(0), steady(60)),
             {f'node_cpu_seconds_total{{{NODE},cpu="0",mode="user"}}': steady(0)},
         ),
-        labels={"instance": "app-1"},
+        labels={"instance": "n", "machine": "app-1"},
         summary="app-1 has little processor time left",
         description="80.08% of it is in use; the limit is 80 %.",
     ),
@@ -523,9 +551,10 @@ HOST = (
         alert="HostRestarted.host",
         fires=(
             Fires(
+                # On one engine: it has no name of its own.
                 series={
-                    f"node_time_seconds{{{NODE}}}": f"10000+60x{LONG}",
-                    f"node_boot_time_seconds{{{NODE}}}": level(1, 10_550),
+                    'node_time_seconds{job="node-exporter",instance="n"}': f"10000+60x{LONG}",
+                    'node_boot_time_seconds{job="node-exporter",instance="n"}': level(1, 10_550),
                 },
                 first="10m",
                 over="20m",
@@ -537,8 +566,8 @@ HOST = (
                 f"node_boot_time_seconds{{{NODE}}}": f"9400+60x{LONG}",
             },
         ),
-        labels=NODE_LABELS,
-        summary="app-1 has started again",
+        labels={"job": "node-exporter", "instance": "n"},
+        summary="n has started again",
         description="It runs for 50s.",
     ),
 )
@@ -566,6 +595,15 @@ def stored(used: str, bound: str) -> Series:
         f"prometheus_tsdb_storage_blocks_bytes{{{OWN}}}": used,
         f"prometheus_tsdb_retention_limit_bytes{{{OWN}}}": bound,
     }
+
+
+OWN_UP = f"up{{{OWN}}}"
+
+
+def exporters(*values: str) -> Series:
+    """Of two machines; without a value it is not there."""
+    names = (f'up{{job="node-exporter",instance="n",machine="app-{number}"}}' for number in (1, 2))
+    return {name: value for name, value in zip(names, values, strict=True) if value}
 
 
 FAILED = 'alertmanager_notifications_failed_total{job="alertmanager",instance="a",integration="email",reason="other"}'
@@ -674,36 +712,30 @@ MONITORING = (
         ),
         labels={"job": "api", "instance": "a", "service": "api"},
         summary="api takes long to say how it is",
-        description="a took 7.51s; after 10 s it counts as down.",
+        description="api at a took 7.51s; after 10 s it counts as down.",
     ),
     Case(
         alert="ExporterDown.each",
         fires=(
-            Fires(
-                series={
-                    'up{job="node-exporter",instance="n"}': level(1, 0, 1),
-                    'up{job="prometheus",instance="p"}': level(1),
-                },
-                first="15m",
-                over="20m",
-            ),
-            Fires(series={'up{job="prometheus",instance="p"}': level(1)}, first="5m"),
-            Fires(series={'up{job="node-exporter",instance="n"}': level(1)}, first="5m"),
+            Fires(series={**exporters(level(1, 0, 1), level(1)), OWN_UP: level(1)}, first="15m", over="20m"),
+            Fires(series={**exporters(level(1), level(0)), OWN_UP: level(1)}, first="5m"),
+            # Not found at all, or not on one of its machines.
+            Fires(series=exporters(level(1), level(1)), first="5m"),
+            Fires(series={**exporters(level(1), ""), OWN_UP: level(1)}, first="5m"),
+            Fires(series={**exporters("", level(1)), OWN_UP: level(1)}, first="5m"),
         ),
         quiet=(
+            {**exporters(level(0, 1, each=5), level(1)), OWN_UP: level(1)},
+            # One of two on the same machine.
             {
-                'up{job="node-exporter",instance="n"}': level(0, 1, each=5),
-                'up{job="prometheus",instance="p"}': level(1),
-            },
-            {
-                'up{job="node-exporter",instance="n"}': level(0),
-                'up{job="node-exporter",instance="m"}': level(1),
-                'up{job="prometheus",instance="p"}': level(1),
+                **exporters(level(0), level(1)),
+                'up{job="node-exporter",instance="m",machine="app-1"}': level(1),
+                OWN_UP: level(1),
             },
         ),
-        labels={"job": "node-exporter", "service": "node-exporter"},
+        labels={"job": "node-exporter", "service": "node-exporter", "machine": "app-1"},
         summary="node-exporter tells nothing",
-        description="node-exporter could not be scraped for 5 minutes, or is not found at all.",
+        description="node-exporter on app-1 could not be scraped for 5 minutes, or is not found at all.",
     ),
 )
 

@@ -95,20 +95,30 @@ rule_files: [rules.yml]
 alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmanager}"]}}]}}]}}
 scrape_configs: [{{job_name: prometheus, static_configs: [{{targets: ["127.0.0.1:{prometheus}"]}}]}}]
 """
+AGENT = """\
+global: {{scrape_interval: 1s}}
+scrape_configs: [{{job_name: prometheus-agent, static_configs: [{{targets: ["127.0.0.1:{agent}"]}}]}}]
+remote_write: [{{name: prometheus, url: "http://127.0.0.1:{prometheus}/api/v1/write"}}]
+"""
 RULES = "groups: [{name: g, rules: [{alert: A, expr: vector(1)}]}]\n"
 ALERTMANAGER = "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]\n"
 BLACKBOX = "modules: {https: {prober: http, http: {tls_config: {insecure_skip_verify: true}}}}\n"
+
+
+AT = {"node-exporter": "node", "prometheus-agent": "agent"}
+"""Where they are in the lists below, if it is by another name."""
 
 
 def main() -> None:
     done = install()
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    names = ("prometheus", "alertmanager", "blackbox", "node", "cluster")
+    names = ("prometheus", "agent", "alertmanager", "blackbox", "node")
     ports = {name: free_port() for name in names}
     with tempfile.TemporaryDirectory() as made, ExitStack() as stack:
         folder = Path(made)
         (folder / "prometheus.yml").write_text(PROMETHEUS.format(**ports))
+        (folder / "agent.yml").write_text(AGENT.format(**ports))
         (folder / "rules.yml").write_text(RULES)
         (folder / "alertmanager.yml").write_text(ALERTMANAGER)
         (folder / "blackbox.yml").write_text(BLACKBOX)
@@ -129,6 +139,14 @@ def main() -> None:
                 f"--web.listen-address={at['prometheus']}",
                 "--storage.tsdb.path=prometheus",
                 "--storage.tsdb.retention.size=1GB",
+                "--web.enable-remote-write-receiver",
+            ],
+            [
+                str(FOLDER / "prometheus"),
+                "--agent",
+                "--config.file=agent.yml",
+                f"--web.listen-address={at['agent']}",
+                "--storage.agent.path=agent",
             ],
             [programs["blackbox"], "--config.file=blackbox.yml", f"--web.listen-address={at['blackbox']}"],
             [programs["node"], *collectors, f"--web.listen-address={at['node']}"],
@@ -136,12 +154,13 @@ def main() -> None:
             stack.enter_context(running(folder, *command))
         wanted = {
             "prometheus": ("prometheus", "prometheus_notifications_errors_total"),
+            "prometheus-agent": ("prometheus", "prometheus_remote_storage_samples_failed_total"),
             "alertmanager": ("prometheus-alertmanager", "alertmanager_notifications_failed_total"),
             "node-exporter": ("prometheus-node-exporter", "node_cpu_seconds_total"),
             "blackbox": ("prometheus-blackbox-exporter", "blackbox_exporter_build_info"),
         }
         for name, (program, one) in wanted.items():
-            keep(name, version(program), read(f"http://{at[name.removesuffix('-exporter')]}/metrics", one))
+            keep(name, version(program), read(f"http://{at[AT.get(name, name)]}/metrics", one))
         probe = f"http://{at['blackbox']}/probe?module=https&target=https://localhost:{target}/"
         said = f"a probe of https by {version('prometheus-blackbox-exporter')}"
         keep("entry", said, read(probe, "probe_ssl_earliest_cert_expiry"))

@@ -8,6 +8,8 @@ from groundwork.catalog.postgres import Postgres
 from groundwork.catalog.rabbitmq import RabbitMq
 from groundwork.catalog.redis import Redis
 from groundwork.monitoring.alerts import Alert, Group
+from groundwork.monitoring.dashboards.panels import Dashboard
+from groundwork.monitoring.dashboards.stack import Shown, dashboards_of
 from groundwork.monitoring.log_rules import content_alerts
 from groundwork.monitoring.loki import day_bytes
 from groundwork.monitoring.objectives import Objectives
@@ -34,24 +36,49 @@ def service_alerts(service: BackingService, objectives: Objectives) -> tuple[Ale
     return service.alerts(sizing, objectives)
 
 
-def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> tuple[Group, ...]:
-    return alert_groups(
-        objectives,
-        Watched(
-            serving=("api", "gateway"),
-            watching=("node-exporter", "prometheus"),
-            services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
-            hosts=True,
-            logs_day_bytes=day_bytes(30, 10 * 1024**3),
-            limits_mib={"api": 100, "postgres-exporter": 50},
-        ),
+def watched_of(objectives: Objectives, services: tuple[BackingService, ...]) -> Watched:
+    return Watched(
+        serving=("api", "gateway"),
+        watching=("node-exporter", "prometheus"),
+        services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
+        hosts=True,
+        logs_day_bytes=day_bytes(30, 10 * 1024**3),
+        limits_mib={"api": 100, "postgres-exporter": 50},
+        backups=("postgres",),
+        # Of the others it is not known, as on one engine.
+        machines={
+            "gateway": ("app-1", "app-2"),
+            "node-exporter": ("app-1", "app-2"),
+        },
+        silences={"data-1": "P0", "cache-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
     )
+
+
+def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> tuple[Group, ...]:
+    return alert_groups(objectives, watched_of(objectives, services))
 
 
 GROUPS = groups_of(Objectives(), SERVICES)
 ALERTS = {alert.key: alert for group in GROUPS for alert in group.alerts}
 CONTENTS = {alert.key: alert for alert in content_alerts()}
 """Those that Loki judges."""
+
+
+def shown(objectives: Objectives = Objectives(), services: tuple[BackingService, ...] = SERVICES) -> Shown:  # noqa: B008
+    """Everything that can be shown of them."""
+    found = [service.dashboard(objectives) for service in services]
+    return Shown(
+        title="shop test",
+        objectives=objectives,
+        watched=watched_of(objectives, services),
+        services=[dashboard for dashboard in found if dashboard],
+        retention_days=30,
+        certificate=True,
+        logs=True,
+    )
+
+
+DASHBOARDS: dict[str, Dashboard] = {one.uid: one for one in dashboards_of(shown())}
 
 
 def groups_of_system(system: System) -> tuple[Group, ...]:

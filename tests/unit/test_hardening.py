@@ -24,7 +24,7 @@ from tests.sample import configured
 USER_DATA_BYTES = 16_384
 """What AWS takes (Amazon EC2 user guide: 16 KB before it is base64-encoded)."""
 CHANGES: dict[str, Any] = {
-    "host_name": "other", "role": "data", "address": IPv4Address("10.20.0.5"), "time_zone": "UTC", "memory_mib": 7680,
+    "host_name": "other", "role": "data", "time_zone": "UTC", "memory_mib": 7680,
     "swap_mib": 0, "data_disk": False, "administrators": (), "deployers": (KEY, KEY.replace("somebody", "pipeline")),
     "openings": (), "machines": (IPv4Address("10.20.0.4"),), "container_subnets": IPv4Network("10.220.0.0/14"),
     "private_subnets": IPv4Network("10.215.0.0/16"), "balancer_subnets": (), "registry_mirrors": (),
@@ -79,12 +79,10 @@ def test_the_host_key_is_in_the_document_alone() -> None:
     assert script(hardened()) in yaml.safe_load(other)["write_files"][0]["content"]
 
 
-def test_ssh_is_open_to_administrators_and_metrics_to_the_other_machines() -> None:
+def test_ssh_is_open_to_administrators_and_nothing_else_to_anybody() -> None:
     assert host_rules(hardened()) == (
         "allow from 192.0.2.0/24 to any port 22 proto tcp",
         "allow from 203.0.113.7 to any port 22 proto tcp",
-        "allow from 10.20.0.5 to 10.20.0.4 port 9100 proto tcp",
-        "allow from 10.20.0.6 to 10.20.0.4 port 9100 proto tcp",
     )
 
 

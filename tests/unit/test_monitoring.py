@@ -15,7 +15,6 @@ from groundwork.settings import Entry
 from groundwork.system import App, System
 from groundwork.workload import Metrics, Template
 from ops.on_docker.tunnel import network_to
-from tests.hardened import KEY
 from tests.sample import API, CERTIFICATE, SHOP, planned
 
 ON: dict[str, Any] = {"monitoring": {}}
@@ -149,16 +148,6 @@ def test_credentials_of_receivers_are_files_and_their_servers_the_only_ways_out(
     assert not any(isinstance(value, Template) for value in told.env.values())
 
 
-TWO = {"kind": "existing", "roles": {"app": {"memory_mib": 4096, "hosts": [
-    {"address": f"app-{number}.example.com", "private_address": f"10.0.0.{number}", "host_key": KEY}
-    for number in (1, 2)
-]}, "data": {"memory_mib": 4096, "hosts": [
-    {"address": "data.example.com", "private_address": "10.0.0.3", "host_key": KEY}
-]}, "cache": {"memory_mib": 4096, "hosts": [
-    {"address": "cache.example.com", "private_address": "10.0.0.4", "host_key": KEY}
-]}}}  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -179,13 +168,8 @@ TWO = {"kind": "existing", "roles": {"app": {"memory_mib": 4096, "hosts": [
             {"secret_alert_chat_url": "u"},
             "groundwork:secret_alert_chat_url: is a secret that nobody uses",
         ),
-        (
-            ON | {"machines": TWO},
-            "groundwork:monitoring: Prometheus runs beside the containers it measures, and these are on several "
-            "machines\n    take it out, or use one machine with the role `all`; several are yet to come",
-        ),
     ],
-    ids=["no credentials", "no such receiver", "a receiver nobody names", "a secret left over", "several machines"],
+    ids=["no credentials", "no such receiver", "a receiver nobody names", "a secret left over"],
 )
 def test_what_does_not_fit_is_told_with_what_to_write(values: dict[str, Any], message: str) -> None:
     with pytest.raises(FaultsError) as told:
@@ -201,7 +185,9 @@ def test_an_app_without_a_port_has_nowhere_to_tell() -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "blackbox"])
+@pytest.mark.parametrize(
+    "name", ["prometheus", "prometheus-agent", "alertmanager", "blackbox", "node-exporter", "grafana"]
+)
 def test_names_of_monitoring_are_taken(name: str) -> None:
     with pytest.raises(ValueError, match=f"the name `{name}` is taken"):
         System(name="shop", apps=(App(name=name, image="x:1", port=80),))

@@ -70,17 +70,8 @@ def test_a_balancer_that_the_stack_does_not_make_is_known_by_its_networks() -> N
     assert {key for key in keys(both) if "app-in-8080-" in key} == {"app-in-8080-balancer"}
 
 
-def test_prometheus_reaches_the_node_exporter_of_every_other_machine() -> None:
-    added = keys(WAYS) - keys(replace(WAYS, machines=WAYS.machines[:4]))
-    others = ("app", "data", "cache")
-    assert added == {f"{role}-in-9100-monitoring" for role in others} | {
-        f"monitoring-out-9100-{role}" for role in others
-    }
-
-
-def test_of_a_second_prometheus_machine_the_first_reads_as_well() -> None:
-    two = replace(WAYS, machines=(*WAYS.machines, machine("monitoring-2")))
-    assert "monitoring-in-9100-monitoring" in keys(two)
+def test_a_machine_that_nothing_is_open_to_reaches_none() -> None:
+    assert keys(WAYS) == keys(replace(WAYS, machines=(*WAYS.machines, machine("monitoring-2"))))
 
 
 def test_ssh_is_open_from_administrators_to_public_roles_only() -> None:
@@ -152,9 +143,7 @@ def test_every_way_between_groups_has_both_ends_and_an_opening(openings: dict[st
         for source in opening.sources
         if source != name
     }
-    assert {(rule.group, rule.port, rule.peer) for rule in between if rule.direction == "in" and rule.port != 9100} == (
-        opened
-    )
+    assert {(rule.group, rule.port, rule.peer) for rule in between if rule.direction == "in"} == opened
 
 
 @given(OPENED, OPENED)
@@ -190,7 +179,7 @@ MACHINES = {
                 }
             ],
         }
-        for number, role in enumerate(("app", "data"), 1)
+        for number, role in enumerate(("app", "data", "cache"), 1)
     },
 }
 
@@ -199,16 +188,17 @@ def outward(values: dict[str, Any], *egress: str) -> dict[RoleName, frozenset[Ou
     apps = (*SHOP.apps[:1], changed(API, egress=egress))
     machines = MACHINES | values.pop("machines", {})
     settings = configured({**values, "machines": machines}).settings
-    return outward_of(settings, planned(system=changed(SHOP, apps=apps)).workloads)
+    system = changed(SHOP, apps=apps)
+    return outward_of(settings, planned({"machines": machines}, system).shares)
 
 
 def test_where_nobody_asks_for_more_only_packages_are_reached() -> None:
-    assert outward({}) == {"app": PACKAGES, "data": PACKAGES}
+    assert outward({}) == dict.fromkeys(("app", "data", "cache"), PACKAGES)
 
 
 def test_what_an_app_reaches_outside_is_open_where_apps_run() -> None:
     found = outward({}, "mail.example.com:587", "192.0.2.0/24:5432", "192.0.2.7:443", "api.example.com:443")
-    assert found["data"] == PACKAGES
+    assert found["data"] == found["cache"] == PACKAGES
     assert found["app"] - PACKAGES == {
         Outward(port=587),
         Outward(port=5432, network=IPv4Network("192.0.2.0/24")),
@@ -229,7 +219,7 @@ def test_what_an_app_reaches_outside_is_open_where_apps_run() -> None:
     ids=["registry", "time", "backups"],
 )
 def test_what_every_machine_needs_is_open_on_every_role(values: dict[str, Any], added: Outward) -> None:
-    assert outward(dict(values)) == {"app": PACKAGES | {added}, "data": PACKAGES | {added}}
+    assert outward(dict(values)) == dict.fromkeys(("app", "data", "cache"), PACKAGES | {added})
 
 
 def test_a_usual_port_is_no_rule_of_its_own() -> None:
