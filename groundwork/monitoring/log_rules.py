@@ -36,8 +36,6 @@ def log_alerts(day_bytes: float) -> tuple[Alert, ...]:
             name="LogsDropped",
             expr=_grew(f"otelcol_exporter_send_failed_log_records_total{{{SHIPPER}}}")
             + "\nor "
-            + _grew(f"otelcol_exporter_enqueue_failed_log_records_total{{{SHIPPER}}}")
-            + "\nor "
             + _grew(f'loki_discarded_samples_total{{{LOKI}, reason!="rate_limited"}}'),
             severity="P2",
             service="{{ $labels.job }}",

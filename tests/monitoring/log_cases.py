@@ -29,7 +29,6 @@ def filled(used: float) -> Series:
 
 DROPPED = (
     'otelcol_exporter_send_failed_log_records_total{job="shipper",instance="a"}',
-    'otelcol_exporter_enqueue_failed_log_records_total{job="shipper",instance="a"}',
     'loki_discarded_samples_total{job="loki",instance="a",reason="line_too_long"}',
 )
 LATER = 'loki_discarded_samples_total{job="loki",instance="a",reason="rate_limited"}'
