@@ -1,6 +1,6 @@
 """Loki and the shipper as the plan has them, on loopback: only paths, addresses and ports are others.
 
-`python -m tests.monitoring.log_programs` builds both from the Go registry, once a checkout, and prints where they are.
+`python -m tests.monitoring.log_programs [NAME]…` builds them from the Go registry, once a checkout, and prints where.
 """
 
 from __future__ import annotations
@@ -298,5 +298,5 @@ class Container:
 
 
 if __name__ == "__main__":
-    for name in PACKAGES:
+    for name in sys.argv[1:] or PACKAGES:
         print(built(name))

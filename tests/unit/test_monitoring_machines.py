@@ -147,7 +147,7 @@ def test_programs_are_where_they_are_of_use() -> None:
     }
 
 
-WITHOUT_LOGS = {"monitoring": {"logs": {"enabled": False}}}
+WITHOUT_LOGS: dict[str, Any] = {"monitoring": {"logs": {"enabled": False}}}
 
 
 def test_agents_pass_on_by_one_door_that_lets_in_the_stacks_machines_alone() -> None:
