@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from groundwork.workload import Workload
 from tests.monitoring.level_cases import LEVELLED
 from tests.monitoring.log_programs import text_of
 from tests.monitoring.masking_cases import KEPT, MASKED
-from tests.sample import planned
+from tests.sample import ROOT, planned
 from tests.unit.test_monitoring import CLUSTER, ON, jobs
 
 DOCKER = re.compile(docker_beginning(), re.MULTILINE | re.ASCII)
@@ -50,6 +53,14 @@ def test_an_entry_begins_where_a_line_continues_nothing_on_a_cluster(line: str) 
     assert bool(found) is not continues(line)
     # The next one must begin behind it.
     assert not found or not found[0].endswith("\n")
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_a_pattern_is_the_same_in_every_run(seed: str) -> None:
+    told = "from groundwork.monitoring.entries import *; print(docker_beginning(), cri_beginning())"
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == f"{docker_beginning()} {cri_beginning()}", "or every `up` would be a release"
 
 
 @pytest.mark.parametrize(
