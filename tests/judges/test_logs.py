@@ -262,14 +262,15 @@ def test_of_a_burst_every_number_is_stored(tmp_path: Path) -> None:
         dropped = shipper.metric("otelcol_exporter_send_failed_log_records_total") + store.metric(
             "loki_discarded_samples_total"
         )
+        resident = store.resident_mib()
         print(f"written in {took:.0f} s; stored {count}, dropped {dropped:.0f}; shipper {max(rss):.0f} MiB, "
-              f"Loki {store.resident_mib():.0f} MiB")  # fmt: skip
+              f"Loki {resident:.0f} MiB")  # fmt: skip
         seen = numbers(store)
         shipper.end()
     assert count == len(seen) == BURST_LINES - dropped
     assert dropped == 0
     assert seen == set(range(BURST_LINES))
-    assert max(rss) < USUAL["shipper"].memory_mib
+    assert max(rss) < USUAL["shipper"].memory_mib * 0.9 and resident < USUAL["loki"].memory_mib * 0.9
     assert container.path.with_name(f"{container.path.name}.3").exists(), "it was rotated"
 
 

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from groundwork.monitoring.entries import CONTINUING, ENDINGS, continues, cri_beginning, docker_beginning
 from groundwork.monitoring.levels import FORMS, LEVELS, TRACE, UNKNOWN
 from groundwork.monitoring.loki import SLACK_DAYS, day_bytes
-from groundwork.monitoring.masking import MASKS
 from groundwork.workload import Workload
 from tests.monitoring.level_cases import LEVELLED
 from tests.monitoring.log_programs import text_of
-from tests.monitoring.masking_cases import KEPT, MASKED
+from tests.monitoring.masking_cases import KEPT, MASKED, masked
 from tests.sample import ROOT, planned
 from tests.unit.test_monitoring import CLUSTER, ON, jobs
 
@@ -79,13 +78,6 @@ def test_a_pattern_is_the_same_in_every_run(seed: str) -> None:
 )
 def test_lines_of_a_stack_trace_continue_the_one_before(line: str, is_one: bool) -> None:
     assert continues(line) is is_one
-
-
-def masked(text: str) -> str:
-    for mask in MASKS:
-        if mask.asked(text):
-            text = re.sub(mask.pattern, re.sub(r"\$(\d)", r"\\g<\1>", mask.instead), text, flags=re.ASCII)
-    return text
 
 
 @pytest.mark.parametrize(("written", "stored"), MASKED)
