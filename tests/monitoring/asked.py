@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from groundwork.monitoring.dashboards.panels import RATE, Dashboard, logql_of, promql_of
 
-CHOSEN = {RATE: "5m", "$app": ".*"}
+CHOSEN = {RATE: "5m", "$app": ".*", "$machine": ".*"}
 """What Grafana would put in the place of its variables."""
 
 

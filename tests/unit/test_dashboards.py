@@ -241,9 +241,9 @@ def test_what_is_used_up_is_compared_with_its_own_limit() -> None:
         "mysql: connections": 0.8,
         "results: memory": 0.9,
         "rabbitmq: memory": 1,
-        "{{instance}}: processor": 0.8,
-        "{{instance}}: memory": 0.85,
-        "{{instance}}: {{mountpoint}}": 0.9,
+        "{{machine}} {{instance}}: processor": 0.8,
+        "{{machine}} {{instance}}: memory": 0.85,
+        "{{machine}} {{instance}}: {{mountpoint}}": 0.9,
     }
 
 
