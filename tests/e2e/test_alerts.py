@@ -7,7 +7,6 @@ It takes 25 minutes: alerts wait before they fire, and Alertmanager before it sa
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
@@ -20,7 +19,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import docker
 import httpx
@@ -30,13 +28,12 @@ from groundwork.plan import image_references
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
-from ops.on_docker import beside
 from tests.e2e.conftest import free_port
+from tests.e2e.monitored import Monitored
 from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
 from tests.engine.stack import ROOT
-from tests.monitoring.mutants import metrics_of
 
 STACK = "alerts"
 PAGE = ROOT / "docs" / "monitoring.md"
@@ -85,28 +82,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The stack, its engine, and the receiver of everything."""
+class Watched(Monitored):
+    """With a receiver of everything."""
 
-    stack: RealStack
-    engine: docker.DockerClient
     receiver: Receiver
 
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.stack.settings()['groundwork:entry']['https_port']}"
-
-    def container(self, workload: str) -> Any:
-        """The one that does the work: beside the gateway lies its switch."""
-        found = self.stack.containers(self.engine, workload)
-        return next(one for one in found if one.status == "running" and not beside(one))
-
-    def asked(self, what: str) -> Any:
-        """Prometheus's answer, from inside its container."""
-        url = f"http://127.0.0.1:9090/api/v1/{what}"
-        done = self.container("prometheus").exec_run(["wget", "-q", "-O", "-", url])
-        assert done.exit_code == 0, done.output
-        return json.loads(done.output)["data"]
 
 
 @pytest.fixture
@@ -312,11 +295,6 @@ def tried(watched: Watched, trials: Sequence[Trial]) -> Iterator[Row]:
 
 
 def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path, small_disk: Path) -> None:
-    assert [target["labels"]["job"] for target in settled(watched) if target["health"] != "up"] == []
-    rules = [rule for group in watched.asked("rules")["groups"] for rule in group["rules"]]
-    asked_for = {name for rule in rules for name in metrics_of(rule["query"])}
-    assert {name for name in asked_for if not watched.asked(f"query?query={quote(name)}")["result"]} <= ABSENT
-
     rows = []
     for trials in phases(watched, tmp_path, small_disk):
         for row in tried(watched, trials):
@@ -330,8 +308,6 @@ def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path,
     assert after.code == 0, after.output
 
 
-ABSENT = {"redis_db_keys"}
-"""A database without keys is in no metric."""
 CONSEQUENCES = {
     # All words of it go to the one receiver, at P3 as well.
     ("Watchdog", "monitoring"),
@@ -340,16 +316,6 @@ CONSEQUENCES = {
     # An app that tells about itself is measured besides being asked.
     ("ServiceDown", "api"),
 }
-
-
-def settled(watched: Watched) -> list[Any]:
-    """Every target, once each has been measured."""
-    until = time.monotonic() + 60
-    while True:
-        targets: list[Any] = watched.asked("targets?state=active")["activeTargets"]
-        if all(target["health"] != "unknown" for target in targets) or time.monotonic() > until:
-            return targets
-        time.sleep(1)
 
 
 def as_table(rows: Sequence[Row]) -> str:
