@@ -21,15 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import httpx
 import pytest
 
 from groundwork.plan import image_references
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
-from tests.e2e.conftest import free_port
-from tests.e2e.monitored import Monitored
+from tests.e2e.monitored import Monitored, lasting
 from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
@@ -37,7 +35,6 @@ from tests.engine.stack import ROOT
 
 STACK = "alerts"
 PAGE = ROOT / "docs" / "monitoring.md"
-HOST = "shop.example.com"
 LEVELS = ("p0", "p1", "p2", "p3")
 FIRES_SECONDS, ENDS_SECONDS = 16 * 60, 25 * 60
 """The longest wait of an alert here is ten minutes; what is over is told at most ten minutes later, and a rate over
@@ -87,30 +84,10 @@ class Watched(Monitored):
 
     receiver: Receiver
 
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.stack.settings()['groundwork:entry']['https_port']}"
-
 
 @pytest.fixture
 def system() -> str:
     return "mindpal"
-
-
-def certificate(folder: Path, days: int) -> tuple[str, str]:
-    """Certificate and key for HOST."""
-    key, chain = folder / "tls.key", folder / "tls.crt"
-    subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run([*command, "-days", str(days), "-keyout", key, "-out", chain], check=True, capture_output=True)
-    return chain.read_text(), key.read_text()
-
-
-def lasting(stack: RealStack, folder: Path, days: int) -> None:
-    """The entry's certificate ends in so many days."""
-    chain, key = certificate(folder, days)
-    entry = stack.settings()["groundwork:entry"] | {"server_names": [HOST], "certificate": chain}
-    stack.change(entry=entry, secret_tls_key=key)
 
 
 @pytest.fixture
@@ -146,7 +123,6 @@ def watched(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path, 
     """Up, with every severity sent to one webhook. What is mounted later the machine's exporter would not see."""
     address = f"{STACK}-receiver:{PORT}"
     real_stack.change(
-        entry=real_stack.settings()["groundwork:entry"] | {"https_port": free_port()},
         monitoring={
             "scrape_seconds": 5,
             "receivers": {"test": {"kind": "webhook", "server": address}},
@@ -182,9 +158,9 @@ def slow(watched: Watched) -> Iterator[None]:
     ended = threading.Event()
 
     def client() -> None:
-        with httpx.Client(verify=False, headers={"Host": HOST}, timeout=30) as link:
+        with watched.client() as link:
             while not ended.is_set():
-                link.get(f"{watched.url}/api/slow?ms=2000")
+                link.get("/api/slow?ms=2000")
 
     clients = [threading.Thread(target=client) for _ in range(2)]
     for one in clients:
@@ -218,8 +194,8 @@ def hoarded(watched: Watched) -> Iterator[None]:
 def unworked(watched: Watched) -> Iterator[None]:
     """A job, and nobody who does it."""
     with stopped(watched, "worker"):
-        with httpx.Client(verify=False, headers={"Host": HOST}) as link:
-            assert link.post(f"{watched.url}/api/jobs/slow?ms=10").status_code == 202
+        with watched.client() as link:
+            assert link.post("/api/jobs/slow?ms=10").status_code == 202
         yield
 
 

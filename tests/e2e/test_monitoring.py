@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import docker
-import httpx
 import pytest
 
 from groundwork.plan import image_references, plan
@@ -19,7 +18,7 @@ from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from groundwork.workload import Workload
 from ops.lock import lock_images
-from tests.e2e.monitored import Monitored
+from tests.e2e.monitored import Monitored, lasting
 from tests.e2e.page import write_part
 from tests.e2e.panels import unanswered
 from tests.e2e.real_stack import RealStack
@@ -43,21 +42,23 @@ def system() -> str:
 
 
 @pytest.fixture
-def monitored(real_stack: RealStack, engine: docker.DockerClient) -> Iterator[Monitored]:
+def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path) -> Iterator[Monitored]:
     """Up and used for a while."""
     real_stack.change(monitoring={"scrape_seconds": 5})
+    lasting(real_stack, tmp_path, days=90)
     settings = read_values(real_stack.settings(), STACK).settings
     lock_images(ROOT, image_references(load_system(ROOT, "mindpal"), settings).values())
     first = real_stack.up()
     assert first.code == 0, first.output
-    used(real_stack.url, WARM_SECONDS)
-    yield Monitored(real_stack, engine)
+    found = Monitored(real_stack, engine)
+    used(found, WARM_SECONDS)
+    yield found
 
 
-def used(url: str, seconds: float) -> None:
-    """Requests and jobs, five a second."""
+def used(monitored: Monitored, seconds: float) -> None:
+    """Requests and jobs, four a second of each."""
     until = time.monotonic() + seconds
-    with httpx.Client(base_url=url) as link:
+    with monitored.client() as link:
         while time.monotonic() < until:
             assert link.get("/api/slow?ms=20").status_code == 200
             assert link.post("/api/jobs/slow?ms=10").status_code == 202
@@ -68,7 +69,7 @@ def test_everything_is_measured_and_every_question_has_an_answer(monitored: Moni
     assert [target["labels"]["job"] for target in monitored.settled() if target["health"] != "up"] == []
     rules = [rule for group in monitored.asked("rules")["groups"] for rule in group["rules"]]
     asked_for = {name for rule in rules for name in metrics_of(rule["query"])}
-    assert {name for name in asked_for if not monitored.asked(f"query?query={quote(name)}")["result"]} <= ABSENT
+    assert {name for name in asked_for if not monitored.answer("prometheus", name)} <= ABSENT
     assert unanswered(grafana_of(monitored), monitored.answer) == []
     assert masked_after(monitored) <= MASKED_SECONDS
     told_of_memory(monitored)
@@ -89,7 +90,8 @@ def masked_after(monitored: Monitored) -> float:
     """Seconds until a line with a telephone number is found, and the number in none."""
     mark = f"mark-{time.time_ns()}"
     began = time.monotonic()
-    httpx.get(f"{monitored.stack.url}/api/slow?ms=1&{mark}&phone={PHONE}")
+    with monitored.client() as link:
+        link.get(f"/api/slow?ms=1&{mark}&phone={PHONE}")
     while time.monotonic() - began < 60:
         lines = [line for stream in entries(monitored, mark) for _, line in stream["values"]]
         if lines:
