@@ -13,7 +13,7 @@ import pulumi_docker as docker
 from groundwork.deployment import Deployment, Network, Share
 from groundwork.images import repository_of
 from groundwork.scripts import JOB_PROBE, reload_script, scripts_of
-from groundwork.workload import FILES, File, Image, MachinePath, Probes, Reload, Workload, digest_of
+from groundwork.workload import ENGINE, FILES, MACHINE, File, Image, MachinePath, Probes, Reload, Workload, digest_of
 
 from .container_log import Way, last_lines
 from .credentials import Credentials
@@ -22,6 +22,8 @@ REPLACED = ["#initerror", "healthcheck", "init", "mounts", "tmpfs", "cpu_period"
 """A failed health wait is tried again and stays red; and what the plugin would call updated without changing it,
 changes by replacement (its Update passes on memory, restart and block i/o limits only)."""
 LOG_ROTATION = {"max-size": "10m", "max-file": "5"}
+LOG_LABELS = {"labels": "groundwork.project,groundwork.stack,groundwork.workload", "tag": "{{.Name}}"}
+"""Beside each line of a log: whose it is, for the shipper, which is told nothing by the engine itself."""
 MACHINE_PATHS: Mapping[MachinePath, str] = {"root": "/", "container_logs": "/var/lib/docker/containers"}
 """Where a machine has them; the engine's own default for logs."""
 CPU_PERIOD = 100_000
@@ -210,6 +212,8 @@ class Engine:
         job = workload.role == "job"
         command = ("/bin/sh", f"{FILES}/job.sh", *workload.command) if job else workload.command
         env = {**workload.env, "RELEASE": workload.release}
+        if workload.per_machine:
+            env[MACHINE] = self.machine or ENGINE
         return docker.Container(
             f"{self._name}-{name}",
             **self._hardening(name, workload),
@@ -240,8 +244,9 @@ class Engine:
                 docker.ContainerPortArgs(internal=port.target, external=port.port, ip=port.address)
                 for port in workload.published
             ],
-            healthcheck=healthcheck(workload.probes),
-            wait=True,
+            healthcheck=engine_check(workload),
+            # Nobody would ever say that it is well.
+            wait=workload.engine_check != (),
             wait_timeout=workload.timeout_seconds + CREATE_SECONDS,
             must_run=not job,
             restart="no" if job else "unless-stopped",
@@ -297,7 +302,7 @@ class Engine:
             "security_opts": ["no-new-privileges:true"],
             "destroy_grace_seconds": workload.grace_seconds,
             "log_driver": "json-file",
-            "log_opts": LOG_ROTATION,
+            "log_opts": LOG_ROTATION | (LOG_LABELS if workload.monitored else {}),
             "labels": [docker.ContainerLabelArgs(label=label, value=value) for label, value in self._labels(workload)],
         }
 
@@ -305,6 +310,21 @@ class Engine:
 def is_reached(workload: Workload, network: Network) -> bool:
     """Whether others look for the workload in that network, or it for them."""
     return network.name == workload.name or (network.name == "edge" and workload.role == "app")
+
+
+def engine_check(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
+    """What the engine asks the container; nothing where there is neither a shell nor a program for it."""
+    if workload.engine_check is None or not workload.probes:
+        return healthcheck(workload.probes)
+    if not workload.engine_check:
+        return None
+    return docker.ContainerHealthcheckArgs(
+        tests=["CMD", *workload.engine_check],
+        interval=f"{workload.probes.period_seconds}s",
+        timeout=f"{3 * workload.probes.timeout_seconds}s",
+        start_period="0s",
+        retries=3,
+    )
 
 
 def healthcheck(probes: Probes | None) -> docker.ContainerHealthcheckArgs:

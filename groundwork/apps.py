@@ -71,7 +71,7 @@ def workload_of(
         autoscale=autoscale,
         strategy="recreate" if app.singleton or app.schedule else "surge",
         metrics=metrics_of(app, settings),
-        monitored=settings.monitoring is not None and app.port is not None,
+        monitored=settings.monitoring is not None,
         grace_seconds=app.grace_seconds,
         timeout_seconds=app.startup_seconds,
         after=after,

@@ -75,6 +75,7 @@ def gateway_workload(
         after=tuple(upstreams),
         side_ports={"metrics": METRICS.port} if metrics else {},
         metrics=METRICS if metrics else None,
+        monitored=metrics,
     )
     if isinstance(settings.target, DockerTarget):
         return on_docker(base, settings, routes, upstreams, tls_key, machine, peers)

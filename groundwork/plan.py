@@ -116,6 +116,11 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
             system, settings, settings.monitoring, workloads, placement, own, sizings, images, by_name, project, stack
         )
         workloads, own = (*workloads, *watching.workloads), {**own, **watching.own}
+        # Apps and gateways are already: others know the names of their releases.
+        workloads = tuple(replace(workload, monitored=True) for workload in workloads)
+        own = {
+            name: {machine: replace(one, monitored=True) for machine, one in ones.items()} for name, ones in own.items()
+        }
     connections = connections_of(workloads, workloads, upstreams)
     if placement.machines and isinstance(settings.target, DockerTarget):
         shares = shares_of(placement, workloads, own, upstreams, settings.target)

@@ -190,4 +190,6 @@ def scripts_of(workload: Workload) -> tuple[File, ...]:
         later = LATER.format(delay=workload.delay_seconds)
         return (File(name="job.sh", content=later if workload.delay_seconds else JOB),)
     assert workload.probes, f"{workload.name} runs without probes"
+    if workload.engine_check is not None:
+        return ()
     return (File(name="probe.sh", content=probe_script(workload.probes, workload.grace_seconds)),)

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from .catalog import BackingService
 from .faults import Fault, FaultsError, nearest
 from .model import Cpus, ImageReference, Memory, Model, Name, Port, model_faults, model_named
+from .monitoring.logs import IMAGES as OF_LOGS
 from .monitoring.objectives import Objectives
 from .monitoring.programs import AGENT, GRAFANA, IMAGES
 from .settings import AutoscaleSettings, SettingName
@@ -139,7 +140,7 @@ class Route(Model):
     """Longest silence of the app before the gateway answers 504."""
 
 
-TAKEN = ("gateway", "certificates", AGENT, *IMAGES, GRAFANA)
+TAKEN = ("gateway", "certificates", AGENT, *IMAGES, *OF_LOGS, GRAFANA)
 """Workloads that every system may have."""
 
 

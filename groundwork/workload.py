@@ -83,6 +83,10 @@ class Volume:
     read_only: bool = False
 
 
+MACHINE = "MACHINE"
+"""The variable with the machine's name, of what runs on each."""
+ENGINE = "engine"
+"""The name of the machine of the one engine that `DOCKER_HOST` names, which has none."""
 MachinePath = Literal["root", "container_logs"]
 """A directory of the machine itself, by what it is: `root` is all of it; where the other one is, each target knows."""
 
@@ -182,10 +186,13 @@ class Workload:
     nobody waits for it.
 
     `uses` names workloads whose `port` it reaches, or `workload.name` for a port of `side_ports`. What is `monitored`
-    is in networks of monitoring as well: so switching that on is a release.
+    is in networks of monitoring as well, and says whose its log's lines are: so switching that on is a release.
 
     One that runs `per_machine` runs once on each machine, or on each node of a cluster. It alone may see a machine's
-    own directories, read-only: `machine_paths` says at which path.
+    own directories, read-only: `machine_paths` says at which path. It is given the machine's name as MACHINE.
+
+    `engine_check` is for an image without a shell, in which the script of probes can't run: a program of the image that
+    exits with 0 while all is well, or () where it has none. Then an engine takes for well what runs.
     """
 
     name: str
@@ -218,6 +225,7 @@ class Workload:
     monitored: bool = False
     per_machine: bool = False
     machine_paths: Mapping[MachinePath, str] = field(default_factory=dict)
+    engine_check: tuple[str, ...] | None = None
 
     @property
     def release(self) -> str:
@@ -227,6 +235,8 @@ class Workload:
         for name in ("metrics", "monitored", "per_machine", "machine_paths"):
             if not said[name]:
                 del said[name]
+        if said["engine_check"] is None:
+            del said["engine_check"]
         # A disk grows under what runs.
         said["volumes"] = [volume | {"size_gib": None} for volume in said["volumes"]]
         for volume in said["volumes"]:

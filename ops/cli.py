@@ -139,7 +139,7 @@ def logs(
     stack: StackOption = "dev",
     system: SystemOption = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
-    tail: Annotated[int, typer.Option(min=0, help="At most so many lines of each container.")] = 100,
+    tail: Annotated[int, typer.Option(min=0, help="At most so many lines of each container, or workload.")] = 100,
     since: Annotated[str, typer.Option(help="Only what is younger, such as 90s, 10m, 2h or 1d.")] = "",
     as_json: JsonOption = False,
 ) -> None:

@@ -1,17 +1,20 @@
-"""What containers wrote, merged by time and named by container."""
+"""What containers wrote, merged by time and named by container: from Loki where the stack has it, or the engine."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 import time
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
-from ops.place import Line, Wanted
+from ops import stored
+from ops.place import Line, Place, Wanted
 from ops.running import Running
 from tools.engine.checkout import UserError
 
@@ -39,7 +42,7 @@ def show(console: Console, running: Running, workload: str, wanted: Wanted, *, a
     place = running.place()
     colours: dict[str, str] = {}
     try:
-        for line in place.lines(workload, wanted):
+        for line in found(running, place, known, workload, wanted):
             if as_json:
                 print(json.dumps(asdict(line)), flush=True)
             else:
@@ -48,6 +51,17 @@ def show(console: Console, running: Running, workload: str, wanted: Wanted, *, a
     except KeyboardInterrupt:
         # The usual way to end following.
         return
+
+
+def found(running: Running, place: Place, known: Collection[str], workload: str, wanted: Wanted) -> Iterator[Line]:
+    """Loki's lines, or the engine's own, with the reason why."""
+    if stored.is_kept(known, workload):
+        try:
+            yield from stored.lines(running, known, workload, wanted)
+            return
+        except stored.Away as why:
+            print(f"Loki {why}: these are the engine's own lines, as they were written.", file=sys.stderr)
+    yield from place.lines(workload, wanted)
 
 
 def printed(line: Line, prefix: str, colour: str) -> Text:

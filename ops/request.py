@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 BODY_BYTES = 1_048_576
-"""As much of a body as is read."""
+"""As much of a body as is usually read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,7 @@ def fetch(
     tls: ssl.SSLContext | None = None,
     through: int | None = None,
     timeout: float = 10,
+    most: int = BODY_BYTES,
 ) -> Answer:
     """Sends the request's head, with no body, and reads the answer.
 
@@ -75,7 +76,7 @@ def fetch(
         connection.endheaders()
         response = connection.getresponse()
         # What follows a switch of protocols is no body.
-        body = b"" if response.status == 101 else response.read(BODY_BYTES)
+        body = b"" if response.status == 101 else response.read(most)
         return Answer(
             status=response.status,
             headers={name.lower(): value for name, value in response.getheaders()},

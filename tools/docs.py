@@ -18,10 +18,14 @@ from groundwork.catalog.backing_service import Sizing
 from groundwork.catalog.redis import Redis
 from groundwork.images import ImageLock
 from groundwork.model import Schema, resolved
-from groundwork.monitoring.alerts import ANSWER, Alert
+from groundwork.monitoring.alerts import ANSWER, Alert, Group
 from groundwork.monitoring.host_rules import HOST
+from groundwork.monitoring.log_rules import content_alerts
+from groundwork.monitoring.logs import GIB
+from groundwork.monitoring.loki import day_bytes
 from groundwork.monitoring.objectives import Objectives
 from groundwork.monitoring.rules import Watched, alert_groups
+from groundwork.monitoring.settings import Logs
 from groundwork.plan import plan
 from groundwork.schema import stack_file_schema
 from groundwork.sizes import sizes
@@ -210,10 +214,11 @@ def alerts() -> str:
         services=tuple(alerts_of_services()),
         hosts=True,
         limits_mib={"api": 512},
+        logs_day_bytes=day_bytes(Logs().retention_days, Logs().retention_gib * GIB),
         backups=("postgres",),
         silences={"data-1": "P0", "app-2": "P1", "monitoring-2": "P2"},
     )
-    groups = alert_groups(Objectives(), watched)
+    groups = (*alert_groups(Objectives(), watched), Group(name="log-contents", alerts=content_alerts()))
     known = {alert.key: alert for group in groups for alert in group.alerts}
     ordered = sorted(known.values(), key=lambda alert: alert.severity)
     headings = ("Alert", "Severity", "Says", "For", "Why somebody is told", "Why the threshold is there", "Source")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from ..workload import FILES, File, SecretRef, Template, Workload
+from ..workload import FILES, MACHINE, File, SecretRef, Template, Workload
 from .manifest import Manifest, Object, Place
 
 VOLUME = "files"
@@ -64,7 +64,10 @@ class Carried:
     def environment(self) -> list[Object]:
         """The container's `env`."""
         env = {**self.workload.env, "RELEASE": self.workload.release}
-        return [self._variable(name, value) for name, value in sorted(env.items())]
+        node: list[Object] = []
+        if self.workload.per_machine:
+            node.append({"name": MACHINE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+        return [*(self._variable(name, value) for name, value in sorted(env.items())), *node]
 
     def _variable(self, name: str, value: str | Template) -> Object:
         if isinstance(value, str):

@@ -17,6 +17,11 @@ from .agents import agent
 from .alerts import Group, Severity, rule_files
 from .dashboards.stack import Shown, dashboards_of
 from .grafana import GRAFANA_IMAGE, grafana
+from .log_rules import content_alerts
+from .logs import GIB, SHIPPER, loki, shipper, store_of
+from .logs import IMAGES as OF_LOGS
+from .logs import USUAL as USUAL_OF_LOGS
+from .loki import LOKI_PORT, day_bytes
 from .on_machines import View, home_of, machines_of, silences, views_of
 from .probes import BLACKBOX, CERTIFICATE, Probe, probes_of
 from .programs import (
@@ -50,7 +55,8 @@ class Watching:
 
 def images_of(settings: Settings, monitoring: Monitoring, services: Sequence[BackingService]) -> dict[str, str]:
     """The image reference of each program, by the name of its workload."""
-    usual = {**IMAGES, **{f"{one.name}-exporter": one.exporter_image for one in services if one.exporter_image}}
+    of_services = {f"{one.name}-exporter": one.exporter_image for one in services if one.exporter_image}
+    usual = {**IMAGES, **(OF_LOGS if monitoring.logs.enabled else {}), **of_services}
     if monitoring.grafana:
         usual[GRAFANA] = GRAFANA_IMAGE
     images = {name: monitoring.chosen(name).image or image for name, image in usual.items()}
@@ -74,9 +80,18 @@ def monitoring_workloads(
 ) -> Watching:
     """What watches `workloads`, which are all others of the stack. `secrets` are the system's, by name."""
     probes = tuple(probes_of(workloads))
+    # By these its alerts are told from those of other stacks.
+    labels = {"system": system.name, "stack": stack}
+    telling = alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets)
+    logs: tuple[Workload, ...] = ()
+    if monitoring.logs.enabled:
+        shippers = shippers_of(settings, monitoring, images[SHIPPER], placement, project, stack)
+        logs = (loki_of(monitoring, images[LOKI], labels, telling), *every_one(shippers))
+        own = {**own, SHIPPER: shippers} if placement.machines else own
     beside = (
         *exporters(system, monitoring, sizings, images),
-        alertmanager(monitoring, images[ALERTMANAGER], settings.time_zone, secrets),
+        telling,
+        *logs,
         blackbox(monitoring, images[BLACKBOX], probes, settings.entry),
         node_exporter(monitoring, images[NODE_EXPORTER]),
     )
@@ -96,8 +111,6 @@ def monitoring_workloads(
         if view is not home
     }
     own = {**own, AGENT: agents} if agents else own
-    # By these its alerts are told from those of other stacks.
-    labels = {"system": system.name, "stack": stack}
     target = settings.target
     namespace = target.machines_namespace_of(f"{project}-{stack}") if isinstance(target, KubernetesTarget) else ""
     watched = (*watched, *every_one(agents))
@@ -130,6 +143,26 @@ def opened(placement: Placement, made: Sequence[Workload], own: Own) -> Iterator
     used = {server for one in everywhere.values() for server in one.servers}
     for workload in made:
         yield placement.opened(workload) if workload.name in used else workload
+
+
+def loki_of(monitoring: Monitoring, image: Image, labels: Mapping[str, str], telling: Workload) -> Workload:
+    """The store of logs, with the rules about what is in them."""
+    (rules,) = rule_files([Group(name="log-contents", alerts=content_alerts())]).values()
+    limits = resources_of(monitoring, LOKI, USUAL_OF_LOGS[LOKI])
+    return loki(monitoring.logs, image, limits, labels, telling, rules)
+
+
+def shippers_of(
+    settings: Settings, monitoring: Monitoring, image: Image, placement: Placement, project: str, stack: str
+) -> Mapping[str, Workload]:
+    """What sends it the logs of each machine, by the machine's name: each finds it elsewhere."""
+    limits = resources_of(monitoring, SHIPPER, USUAL_OF_LOGS[SHIPPER])
+    target = settings.target
+    found = {machine.name: placement.found(LOKI, LOKI_PORT, machine) for machine in placement.machines}
+    return {
+        name: shipper(image, limits, target, project, stack, where)
+        for name, where in (found or {"": store_of(target, project, stack)}).items()
+    }
 
 
 def exporters(
@@ -166,6 +199,7 @@ def watched_of(
 ) -> Watched:
     """What there is to judge, and to look at."""
     scraped = [workload for workload in watched if workload.metrics]
+    logs = monitoring.logs
     own = resources_of(monitoring, PROMETHEUS, USUAL[PROMETHEUS])
     limits = {PROMETHEUS: own} | {workload.name: workload.resources for workload in scraped}
     services = [service.alerts(sizings[service.name], system.objectives) for service in system.services]
@@ -174,6 +208,7 @@ def watched_of(
         # An agent that is gone is a machine of which nothing is heard.
         watching=tuple(one.name for one in scraped if one.role == "monitoring" and one.name != AGENT),
         services=tuple(alert for alerts in services for alert in alerts),
+        logs_day_bytes=day_bytes(logs.retention_days, logs.retention_gib * GIB) if logs.enabled else 0,
         hosts=any(workload.name == NODE_EXPORTER for workload in scraped),
         limits_mib={name: resources.memory_mib for name, resources in limits.items()},
         machines=machines_of(views),

@@ -20,6 +20,7 @@ from ..workload import (
     Volume,
     Workload,
 )
+from .loki import LOKI_PORT
 from .programs import GRAFANA, LOKI, PROMETHEUS, PROMETHEUS_PORT, resources_of
 from .settings import Monitoring
 
@@ -29,7 +30,6 @@ GRAFANA_PORT = 3000
 GRAFANA_IMAGE = "grafana/grafana:13.2.3"
 USUAL = Resources(memory_mib=512, cpus=1)
 """The least that its documentation of versions 10 and 11 recommends (Install Grafana, hardware). Not measured here."""
-LOKI_PORT = 3100
 USER = "472:0"
 """Whom the image gives its directories to."""
 STATE = "/var/lib/grafana"

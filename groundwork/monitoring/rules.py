@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .alerts import Alert, Group, Severity
 from .backup_rules import backup_alerts
 from .host_rules import host_alerts
+from .log_rules import log_alerts
 from .machine_rules import machine_alerts
 from .objectives import Objectives
 from .self_rules import exporter_alerts, self_alerts
@@ -30,6 +31,8 @@ class Watched:
     """There is a node exporter, as the job `node-exporter`."""
     limits_mib: Mapping[str, int] = field(default_factory=dict)
     """Of what is scraped itself: the memory that one replica may take, by job."""
+    logs_day_bytes: float = 0
+    """What Loki takes a day, where there are a shipper and Loki."""
     backups: tuple[str, ...] = ()
     """Services whose backups tell when they last succeeded."""
     machines: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -47,6 +50,7 @@ def alert_groups(objectives: Objectives, watched: Watched) -> tuple[Group, ...]:
         Group(name="entry", alerts=entry_alerts(several=bool(watched.silences)) if watched.entry else ()),
         *_by_service(watched.services),
         Group(name="host", alerts=host_alerts(objectives) if watched.hosts else ()),
+        Group(name="logs", alerts=log_alerts(watched.logs_day_bytes) if watched.logs_day_bytes else ()),
         Group(name="backups", alerts=backup_alerts(watched.backups, objectives)),
         Group(name="machines", alerts=machine_alerts(watched.silences)),
         Group(name="monitoring", alerts=(*self_alerts(), *exporter_alerts(watched.watching, watched.machines))),

@@ -86,7 +86,7 @@ def test_only_the_gateway_is_published_and_on_machines_what_another_one_uses(
 ) -> None:
     published = [one.plain["name"] for one in run.of_type(":Container") if one.plain.get("ports")]
     doors = ["shop-test-gateway", "shop-test-postgres", "shop-test-redis"] if run in (placed, watched) else []
-    doors += ["shop-test-prometheus"] if run is watched else []
+    doors += ["shop-test-loki", "shop-test-prometheus"] if run is watched else []
     assert sorted(published) == sorted(["shop-test-gateway", *doors])
     assert not any(one.plain.get("publishAllPorts") for one in run.of_type(":Container"))
     assert not any(one.plain.get("networkMode") == "host" for one in run.of_type(":Container"))

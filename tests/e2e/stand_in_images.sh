@@ -15,11 +15,15 @@
 #   prom/alertmanager:v0.33.1, prom/blackbox-exporter:v0.28.0, prom/node-exporter:v1.11.1,
 #   prometheuscommunity/postgres-exporter:v0.19.1, prom/mysqld-exporter:v0.19.0, oliver006/redis_exporter:v1.86.0-alpine
 #                              sid's programs of those versions with Busybox and nothing else; users 65534 and 59000
+#   grafana/loki:3.7.8, otel/opentelemetry-collector-contrib:0.160.0
+#                              of those versions, built from the Go registry in this checkout (tests/judges/loki and
+#                              shipper: the latter has only what the shipper uses), without a shell; users 10001
 #
 # Usage, as root with debootstrap and a running engine: stand_in_images.sh [IMAGE...]   (default: all of them)
 # An image that is present is left alone, so an official one is never replaced; `docker image rm` it to renew it.
 set -euo pipefail
 
+checkout=$(cd "$(dirname "$0")/../.." && pwd)
 exec 3>&2 # for the end of a failed image's log: a function's own redirection holds in the trap too
 work=$(mktemp -d)
 finish() {
@@ -344,6 +348,18 @@ DOCKERFILE
         --build-arg "DATA=$data" --build-arg "VERSION=${version%-alpine}" <"$work/exporter"
 }
 
+# make_from_go IMAGE NAME PROGRAM [DATA]: a program of tests/monitoring/log_programs.py and nothing else, as the official
+# ones. DATA is a directory of the user's own.
+make_from_go() {
+    local built
+    built=$(cd "$checkout" && .venv/bin/python -m tests.monitoring.log_programs "$2" | tail -n 1)
+    mkdir -p "$work/context/image$(dirname "$3")" "$work/context/image${4:-/tmp}"
+    cp "$built" "$work/context/image$3"
+    chown 10001:10001 "$work/context/image${4:-/tmp}"
+    tar -C "$work/context/image" -c . |
+        docker import -c "ENTRYPOINT [\"$3\"]" -c 'USER 10001' - "$1"
+}
+
 make() {
     rm -rf "$work/context"
     mkdir "$work/context"
@@ -374,6 +390,8 @@ make() {
         oliver006/redis_exporter:v1.86.0-alpine)
             make_program "$1" prometheus-redis-exporter /redis_exporter 59000:59000
             ;;
+        grafana/loki:3.7.8) make_from_go "$1" loki /usr/bin/loki /loki ;;
+        otel/opentelemetry-collector-contrib:0.160.0) make_from_go "$1" otelcol-contrib /otelcol-contrib ;;
         *)
             echo "no stand-in is known for $1" >&2
             return 1
@@ -385,7 +403,8 @@ if [ $# = 0 ]; then
     set -- debian:bookworm-slim python:3.13-slim-bookworm nginx:1.30 postgres:18 postgres:17 redis:8 mysql:8.4 \
         rabbitmq:4-management goacme/lego:v4.35.2 prometheuscommunity/postgres-exporter:v0.19.1 \
         prom/mysqld-exporter:v0.19.0 oliver006/redis_exporter:v1.86.0-alpine prom/prometheus:v3.13.5 \
-        prom/alertmanager:v0.33.1 prom/blackbox-exporter:v0.28.0 prom/node-exporter:v1.11.1
+        prom/alertmanager:v0.33.1 prom/blackbox-exporter:v0.28.0 prom/node-exporter:v1.11.1 grafana/loki:3.7.8 \
+        otel/opentelemetry-collector-contrib:0.160.0
 fi
 for image; do
     if present "$image"; then

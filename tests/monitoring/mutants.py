@@ -32,7 +32,7 @@ class Mutant:
 
 GROUPING = re.compile(r"\b(by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 BEFORE = re.compile(r"""\{(?:[^}"]|"[^"]*")*\}|\[\w+\]|"[^"]*\"""")
-KEYWORDS = {"and", "or", "unless", "bool", "sum", "min", "max", "avg", "count"}
+KEYWORDS = {"and", "offset", "or", "unless", "bool", "sum", "min", "max", "avg", "count"}
 
 
 def metrics_of(expr: str) -> set[str]:

@@ -10,6 +10,8 @@ from groundwork.catalog.redis import Redis
 from groundwork.monitoring.alerts import Alert, Group
 from groundwork.monitoring.dashboards.panels import Dashboard
 from groundwork.monitoring.dashboards.stack import Shown, dashboards_of
+from groundwork.monitoring.log_rules import content_alerts
+from groundwork.monitoring.loki import day_bytes
 from groundwork.monitoring.objectives import Objectives
 from groundwork.monitoring.rules import Watched, alert_groups
 from groundwork.system import System
@@ -40,6 +42,7 @@ def watched_of(objectives: Objectives, services: tuple[BackingService, ...]) -> 
         watching=("node-exporter", "prometheus"),
         services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
         hosts=True,
+        logs_day_bytes=day_bytes(30, 10 * 1024**3),
         limits_mib={"api": 100, "postgres-exporter": 50},
         backups=("postgres",),
         # Of the others it is not known, as on one engine.
@@ -57,6 +60,8 @@ def groups_of(objectives: Objectives, services: tuple[BackingService, ...]) -> t
 
 GROUPS = groups_of(Objectives(), SERVICES)
 ALERTS = {alert.key: alert for group in GROUPS for alert in group.alerts}
+CONTENTS = {alert.key: alert for alert in content_alerts()}
+"""Those that Loki judges."""
 
 
 def shown(objectives: Objectives = Objectives(), services: tuple[BackingService, ...] = SERVICES) -> Shown:  # noqa: B008

@@ -20,6 +20,7 @@ from tests.monitoring.reference import ALERTS
 
 LEAST = 0.95
 FLOAT = "1 - 0.85 by way of two rates is no exact number: nothing lies at the threshold itself"
+EXTRAPOLATED = "143 intervals stand for a day of 144: nothing lies at the threshold itself"
 ONE_BYTE = "a forecast of less than a byte below zero is the same as zero"
 ALWAYS = "any value of a vector fires"
 REASONS = {
@@ -27,6 +28,7 @@ REASONS = {
     "LatencyBudgetBurns.1d.system: < at 253 becomes <=": FLOAT,
     "DiskFullSoon.4.host: 0 at 115 becomes -1": ONE_BYTE,
     "DiskFullSoon.24.host: 0 at 116 becomes -1": ONE_BYTE,
+    "LogsNearBound.loki: > at 69 becomes >=": EXTRAPOLATED,
     "Watchdog.monitoring: 1 at 7 becomes 2": ALWAYS,
     "Watchdog.monitoring: 1 at 7 becomes 0": ALWAYS,
 }

@@ -164,6 +164,11 @@ def test_every_alert_of_services_apps_and_machines_has_a_panel_that_shows_it() -
         "MachineSilent",
         "AgentBehind",
         "AgentLosesSamples",
+        "ShipperSilent",
+        "LogsDropped",
+        "LogsDelayed",
+        "LogsNearBound",
+        "LogRulesFail",
         # Seen when nothing can be written any more, which no picture tells better.
         "DiskReadOnly",
     }

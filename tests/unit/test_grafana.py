@@ -53,12 +53,13 @@ def networks(deployment: Deployment, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("values", [WITH, WITH | CLUSTER], ids=["docker", "kubernetes"])
-def test_grafana_is_measured_and_reaches_prometheus_and_nothing_else(values: dict[str, Any]) -> None:
+def test_grafana_is_measured_and_reaches_prometheus_and_loki_and_nothing_else(values: dict[str, Any]) -> None:
     deployment = planned(values)
     assert jobs(deployment)["grafana"]["metrics_path"] == "/metrics"
     ways = {(one.client, one.server, one.port) for one in deployment.connections}
     own = {way for way in ways if "grafana" in way}
-    assert own == {("grafana", "prometheus", 9090), ("prometheus", "grafana", 3000)}
+    reached = {("grafana", "prometheus", 9090), ("grafana", "loki", 3100)}
+    assert own == reached | {("prometheus", "grafana", 3000)}
     one = deployment.workload("grafana")
     assert not one.published and not one.egress
 
@@ -136,7 +137,10 @@ def test_the_provider_reads_the_directory_of_the_dashboards_and_one_of_them_is_t
     assert one.env["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{FILES}/dashboards/groundwork-overview.json"
     assert boards == {
         f"{FILES}/dashboards/{uid}.json"
-        for uid in ("groundwork-overview", "groundwork-gateway", "groundwork-host", "service-postgres", "service-redis")
+        for uid in (
+            "groundwork-overview", "groundwork-gateway", "groundwork-host", "groundwork-logs", "service-postgres",
+            "service-redis",
+        )
     }
     for name, text in texts(one).items():
         if name.startswith("dashboards/"):
@@ -145,11 +149,12 @@ def test_the_provider_reads_the_directory_of_the_dashboards_and_one_of_them_is_t
 
 def test_dashboards_name_data_sources_that_there_are() -> None:
     one = found({"monitoring": {"grafana": {}, "scrape_seconds": 30}})
-    (source,) = yaml.safe_load(texts(one)["provisioning/datasources/groundwork.yml"])["datasources"]
+    source, logs = yaml.safe_load(texts(one)["provisioning/datasources/groundwork.yml"])["datasources"]
     assert (source["uid"], source["type"], source["url"]) == ("prometheus", "prometheus", "http://prometheus:9090")
     assert source["isDefault"] and not source["editable"] and source["jsonData"]["timeInterval"] == "30s"
     used = {uid for text in texts(one).values() if text.startswith("{") for uid in uids_of(json.loads(text))}
-    assert used == {"prometheus"}
+    assert used == {"prometheus", "loki"}
+    assert (logs["uid"], logs["type"], logs["url"]) == ("loki", "loki", "http://loki:3100")
 
 
 def uids_of(node: Any) -> set[str]:

@@ -234,7 +234,8 @@ def test_who_measures_the_nodes_is_reached_over_both_namespaces() -> None:
     assert way_in["from"][0]["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": own}}
     ways_out = of(found, "networkpolicy-prometheus")["spec"]["egress"]
     there = [rule["to"][0]["namespaceSelector"] for rule in ways_out if "namespaceSelector" in rule["to"][0]]
-    assert there == [{"matchLabels": {"kubernetes.io/metadata.name": machines}}]
+    # The node exporter, and the shipper of logs.
+    assert there == 2 * [{"matchLabels": {"kubernetes.io/metadata.name": machines}}]
     closed = of(found, "networkpolicy-machines-all.closed")
     assert closed["metadata"]["namespace"] == machines and closed["spec"].keys() == {"podSelector", "policyTypes"}
 

@@ -137,6 +137,8 @@ def test_programs_are_where_they_are_of_use() -> None:
     assert placed == {
         "prometheus": {"monitoring-1"},
         "alertmanager": {"monitoring-1"},
+        "loki": {"monitoring-1"},
+        "shipper": every,
         "prometheus-agent": every - {"monitoring-1"},
         "node-exporter": every,
         "blackbox": {"app-1", "app-2"},
@@ -145,8 +147,11 @@ def test_programs_are_where_they_are_of_use() -> None:
     }
 
 
+WITHOUT_LOGS: dict[str, Any] = {"monitoring": {"logs": {"enabled": False}}}
+
+
 def test_agents_pass_on_by_one_door_that_lets_in_the_stacks_machines_alone() -> None:
-    deployment = on_machines(TELLS, **ON)
+    deployment = on_machines(TELLS, **WITHOUT_LOGS)
     found = shares(deployment)
     (door,) = here(found["monitoring-1"])["prometheus"].published
     assert (door.address, door.target) == ("10.9.0.41", 9090)
@@ -161,11 +166,34 @@ def test_agents_pass_on_by_one_door_that_lets_in_the_stacks_machines_alone() -> 
         assert [(str(one.address), one.port) for one in network.leads_to] == [("10.9.0.41", door.port)]
 
 
+def test_logs_are_sent_by_a_door_of_their_own_and_on_its_machine_by_name() -> None:
+    deployment = on_machines(TELLS, **ON)
+    found = shares(deployment)
+    (door,) = here(found["monitoring-1"])["loki"].published
+    assert (door.address, door.target) == ("10.9.0.41", 3100)
+    for name, share in found.items():
+        own = here(share)["shipper"]
+        (text,) = (str(file.content) for file in own.files)
+        (exporter,) = yaml.safe_load(text)["exporters"].values()
+        there = "loki:3100" if name == "monitoring-1" else f"10.9.0.41:{door.port}"
+        assert exporter["endpoint"] == f"http://{there}/otlp"
+        ways = [
+            (str(one.address), one.port)
+            for network in share.networks
+            if "shipper" in network.members
+            for one in network.leads_to
+        ]
+        assert ways == ([] if name == "monitoring-1" else [("10.9.0.41", door.port)])
+
+
 def test_monitoring_opens_nothing_else_anywhere() -> None:
     without, with_it = on_machines(TELLS).openings, on_machines(TELLS, **ON).openings
     for name in without.keys() - {"monitoring-1"}:
         assert with_it[name] == without[name]
-    assert without["monitoring-1"] == () and len(with_it["monitoring-1"]) == 1
+    # Prometheus and Loki, to the stack's other machines.
+    assert without["monitoring-1"] == () and len(with_it["monitoring-1"]) == 2
+    for opening in with_it["monitoring-1"]:
+        assert opening.sources == ("app-1", "app-2", "cache-1", "data-1")
 
 
 def test_one_machine_has_no_agent_and_no_door() -> None:

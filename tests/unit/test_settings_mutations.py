@@ -60,6 +60,7 @@ ON_DOCKER: dict[str, Any] = {
         }
     },
     "monitoring": {
+        "logs": {"enabled": True, "retention_days": 14, "retention_gib": 4},
         "scrape_seconds": 15,
         "retention_days": 30,
         "retention_gib": 5,
