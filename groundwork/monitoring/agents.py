@@ -14,6 +14,9 @@ from .settings import Monitoring
 USUAL = Resources(memory_mib=128, cpus=0.5)
 KEPT_HOURS = 4
 """What could not be passed on by then is given up: Prometheus' own choice. A volume of 1 GiB holds it many times."""
+FLUSH_SECONDS = 20
+"""How long it goes on trying when it is to end; then its grace is over. What it has not passed on by then is lost: when
+it starts again it begins with the present."""
 QUEUE = {
     # Of what is read from its disk no more than 4 x (4,000 + 2,000) measurements are in memory; the usual 50 shards of
     # 10,000 would be filled all at once when the other side is there again.
@@ -42,6 +45,7 @@ def agent(monitoring: Monitoring, image: Image, view: View, home: str) -> Worklo
             f"--config.file={FILES}/prometheus.yml",
             f"--storage.agent.path={DATA}",
             f"--storage.agent.retention.max-time={KEPT_HOURS}h",
+            f"--storage.remote.flush-deadline={FLUSH_SECONDS}s",
             f"--web.listen-address=0.0.0.0:{PROMETHEUS_PORT}",
         ),
         user=NOBODY,

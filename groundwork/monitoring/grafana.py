@@ -25,11 +25,11 @@ from .programs import GRAFANA, LOKI, PROMETHEUS, PROMETHEUS_PORT, resources_of
 from .settings import Monitoring
 
 GRAFANA_PORT = 3000
-# The newest of npm's packages that Grafana publishes with each release (@grafana/schema). 13.2 is of August 2026; a
-# minor version is supported for nine months (Grafana's upgrade guide), so until May 2027.
+# The newest of npm's packages that Grafana publishes with each release (@grafana/schema), to whose types the dashboards
+# are held. The image itself could not be looked up where this was written: `make lock` says whether it is there.
 GRAFANA_IMAGE = "grafana/grafana:13.2.3"
 USUAL = Resources(memory_mib=512, cpus=1)
-"""The least that Grafana's own documentation recommends (Install Grafana, hardware). Not measured here."""
+"""The least that its documentation of versions 10 and 11 recommends (Install Grafana, hardware). Not measured here."""
 USER = "472:0"
 """Whom the image gives its directories to."""
 STATE = "/var/lib/grafana"

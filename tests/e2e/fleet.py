@@ -189,7 +189,9 @@ class Fleet:
         engine: list[str | Path] = ["dockerd", "--host", f"unix://{node.docker_socket}", "--data-root", DATA / name]
         engine += ["--exec-root", folder / "exec", "--pidfile", folder / "docker.pid", "--group", str(GID)]
         engine += ["--insecure-registry", registry, "--userland-proxy=false"]
-        node.processes.append(self.start(node.inside(*engine), f"{name}-dockerd"))
+        # Its mounts are shared with its containers, as systemd has them on a machine.
+        own = ("unshare", "--mount", "--propagation", "shared")
+        node.processes.append(self.start(node.inside(*own, *engine), f"{name}-dockerd"))
         # In a mount namespace of its own it has the users that a machine has.
         shell = f"mount --bind {folder}/passwd /etc/passwd && mkdir -p /run/sshd && exec {self.program('sshd')} -D -e"
         command = node.inside("unshare", "--mount", "sh", "-c", f"{shell} -f {folder}/sshd_config")

@@ -7,7 +7,6 @@ It takes 25 minutes: alerts wait before they fire, and Alertmanager before it sa
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
@@ -20,27 +19,22 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import docker
-import httpx
 import pytest
 
 from groundwork.plan import image_references
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
-from ops.on_docker import beside
-from tests.e2e.conftest import free_port
+from tests.e2e.monitored import Monitored, lasting
 from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
 from tests.engine.stack import ROOT
-from tests.monitoring.mutants import metrics_of
 
 STACK = "alerts"
 PAGE = ROOT / "docs" / "monitoring.md"
-HOST = "shop.example.com"
 LEVELS = ("p0", "p1", "p2", "p3")
 FIRES_SECONDS, ENDS_SECONDS = 16 * 60, 25 * 60
 """The longest wait of an alert here is ten minutes; what is over is told at most ten minutes later, and a rate over
@@ -85,49 +79,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The stack, its engine, and the receiver of everything."""
+class Watched(Monitored):
+    """With a receiver of everything."""
 
-    stack: RealStack
-    engine: docker.DockerClient
     receiver: Receiver
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.stack.settings()['groundwork:entry']['https_port']}"
-
-    def container(self, workload: str) -> Any:
-        """The one that does the work: beside the gateway lies its switch."""
-        found = self.stack.containers(self.engine, workload)
-        return next(one for one in found if one.status == "running" and not beside(one))
-
-    def asked(self, what: str) -> Any:
-        """Prometheus's answer, from inside its container."""
-        url = f"http://127.0.0.1:9090/api/v1/{what}"
-        done = self.container("prometheus").exec_run(["wget", "-q", "-O", "-", url])
-        assert done.exit_code == 0, done.output
-        return json.loads(done.output)["data"]
 
 
 @pytest.fixture
 def system() -> str:
     return "mindpal"
-
-
-def certificate(folder: Path, days: int) -> tuple[str, str]:
-    """Certificate and key for HOST."""
-    key, chain = folder / "tls.key", folder / "tls.crt"
-    subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run([*command, "-days", str(days), "-keyout", key, "-out", chain], check=True, capture_output=True)
-    return chain.read_text(), key.read_text()
-
-
-def lasting(stack: RealStack, folder: Path, days: int) -> None:
-    """The entry's certificate ends in so many days."""
-    chain, key = certificate(folder, days)
-    entry = stack.settings()["groundwork:entry"] | {"server_names": [HOST], "certificate": chain}
-    stack.change(entry=entry, secret_tls_key=key)
 
 
 @pytest.fixture
@@ -163,7 +123,6 @@ def watched(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path, 
     """Up, with every severity sent to one webhook. What is mounted later the machine's exporter would not see."""
     address = f"{STACK}-receiver:{PORT}"
     real_stack.change(
-        entry=real_stack.settings()["groundwork:entry"] | {"https_port": free_port()},
         monitoring={
             "scrape_seconds": 5,
             "receivers": {"test": {"kind": "webhook", "server": address}},
@@ -199,9 +158,9 @@ def slow(watched: Watched) -> Iterator[None]:
     ended = threading.Event()
 
     def client() -> None:
-        with httpx.Client(verify=False, headers={"Host": HOST}, timeout=30) as link:
+        with watched.client() as link:
             while not ended.is_set():
-                link.get(f"{watched.url}/api/slow?ms=2000")
+                link.get("/api/slow?ms=2000")
 
     clients = [threading.Thread(target=client) for _ in range(2)]
     for one in clients:
@@ -235,8 +194,8 @@ def hoarded(watched: Watched) -> Iterator[None]:
 def unworked(watched: Watched) -> Iterator[None]:
     """A job, and nobody who does it."""
     with stopped(watched, "worker"):
-        with httpx.Client(verify=False, headers={"Host": HOST}) as link:
-            assert link.post(f"{watched.url}/api/jobs/slow?ms=10").status_code == 202
+        with watched.client() as link:
+            assert link.post("/api/jobs/slow?ms=10").status_code == 202
         yield
 
 
@@ -312,11 +271,6 @@ def tried(watched: Watched, trials: Sequence[Trial]) -> Iterator[Row]:
 
 
 def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path, small_disk: Path) -> None:
-    assert [target["labels"]["job"] for target in settled(watched) if target["health"] != "up"] == []
-    rules = [rule for group in watched.asked("rules")["groups"] for rule in group["rules"]]
-    asked_for = {name for rule in rules for name in metrics_of(rule["query"])}
-    assert {name for name in asked_for if not watched.asked(f"query?query={quote(name)}")["result"]} <= ABSENT
-
     rows = []
     for trials in phases(watched, tmp_path, small_disk):
         for row in tried(watched, trials):
@@ -330,8 +284,6 @@ def test_what_breaks_is_told_and_so_is_its_end(watched: Watched, tmp_path: Path,
     assert after.code == 0, after.output
 
 
-ABSENT = {"redis_db_keys"}
-"""A database without keys is in no metric."""
 CONSEQUENCES = {
     # All words of it go to the one receiver, at P3 as well.
     ("Watchdog", "monitoring"),
@@ -340,16 +292,6 @@ CONSEQUENCES = {
     # An app that tells about itself is measured besides being asked.
     ("ServiceDown", "api"),
 }
-
-
-def settled(watched: Watched) -> list[Any]:
-    """Every target, once each has been measured."""
-    until = time.monotonic() + 60
-    while True:
-        targets: list[Any] = watched.asked("targets?state=active")["activeTargets"]
-        if all(target["health"] != "unknown" for target in targets) or time.monotonic() > until:
-            return targets
-        time.sleep(1)
 
 
 def as_table(rows: Sequence[Row]) -> str:

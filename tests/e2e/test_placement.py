@@ -1,5 +1,5 @@
-"""mindpal on four Docker engines, placed by role and reached by ssh, behind HAProxy: it works, a release loses nothing,
-and the loss of an app machine loses no request once the balancer has seen it.
+"""mindpal on five Docker engines, placed by role and reached by ssh, behind HAProxy: it works, a release loses nothing,
+the loss of an app machine loses no request once the balancer has seen it, and every machine is measured.
 
 The engines are on this machine (tests/e2e/fleet.py). Not run, and saying so, without root, an engine or the plugins.
 """
@@ -7,6 +7,7 @@ The engines are on this machine (tests/e2e/fleet.py). Not run, and saying so, wi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -32,13 +33,16 @@ from groundwork.plan import image_references, plan
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
+from ops.watching import jobs_of, measured
 from tests.e2e.conftest import free_port
 from tests.e2e.fleet import NETWORK, Fleet, Node, NoFleet, answers, fleet, waited
 from tests.e2e.real_stack import RealStack
 from tests.engine.stack import ROOT
 
 STACK = "placed"
-MACHINES = {"app-1": 11, "app-2": 12, "data-1": 21, "cache-1": 31}
+ROLES = ("app", "data", "cache", "monitoring")
+MACHINES = {"app-1": 11, "app-2": 12, "data-1": 21, "cache-1": 31, "monitoring-1": 41}
+SCRAPE_SECONDS = 15
 RATE = 100
 CHECK_SECONDS, FALL = 1, 2
 BALANCER_SECONDS = FALL * 2 * CHECK_SECONDS + 1
@@ -89,6 +93,17 @@ class Placed:
     push: str
     """Where this machine's engine pushes images; machines pull them from `NETWORK.1:5000`."""
 
+    def asked(self, expression: str) -> Any:
+        """What Prometheus says to a query, at the door that the agents use."""
+        (door,) = self.deployment.workload("prometheus").published
+        url = f"http://{door.address}:{door.port}/api/v1/query"
+        return httpx.get(url, params={"query": expression}, timeout=15).json()["data"]
+
+    def unheard(self) -> list[str]:
+        """What should be measured on some machine, and is not."""
+        found = measured(self.asked("up"), jobs_of(self.deployment))
+        return [name for name, health in found if health != "up"]
+
     def api_on(self, node: Node) -> list[Any]:
         labels = self.stack.labels("groundwork.workload=api")
         return list(node.client.containers.list(filters=labels))
@@ -96,7 +111,7 @@ class Placed:
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Fleet]:
-    """Four machines, below /run: a deploying user may not look into this checkout."""
+    """Five machines, below /run: a deploying user may not look into this checkout."""
     folder = Path("/run/groundwork-fleet")
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -104,7 +119,7 @@ def machines() -> Iterator[Fleet]:
         context = contextlib.ExitStack()
         made = context.enter_context(fleet(folder, MACHINES))
     except (NoFleet, OSError) as missing:
-        pytest.skip(f"not run: no four engines here: {missing}")
+        pytest.skip(f"not run: no five engines here: {missing}")
     with context:
         yield made
 
@@ -138,7 +153,7 @@ def placed(
     waited("the registry", lambda: answers(host, int(port)) and answers(f"{NETWORK}.1", 5000))
 
     system = load_system(ROOT, "mindpal")
-    references = image_references(system, read_values({}, "none").settings)
+    references = image_references(system, read_values({"groundwork:monitoring": {}}, "none").settings)
     lock_images(ROOT, references.values())
     images = {
         name: pushed(engine, reference.replace("build:probe", "groundwork/probe:local"), push, name)
@@ -184,12 +199,15 @@ def configuration(machines: Fleet, images: dict[str, str]) -> dict[str, Any]:
         ]
 
     apps = {name: {"image": image} for name, image in images.items() if name == "api"}
-    services = {name: {"image": image} for name, image in images.items() if name not in ("api", "gateway")}
+    system = load_system(ROOT, "mindpal")
+    names = {service.name for service in system.services}
+    services = {name: {"image": image} for name, image in images.items() if name in names}
+    watching = {name: {"image": images[name]} for name in images.keys() - names - {"api", "gateway"}}
     return {
         "groundwork:keep_data": False,
         "groundwork:machines": {
             "kind": "existing",
-            "roles": {role: {"memory_mib": 4096, "hosts": hosts(role)} for role in ("app", "data", "cache")},
+            "roles": {role: {"memory_mib": 4096, "hosts": hosts(role)} for role in ROLES},
         },
         "groundwork:entry": {
             "requests_per_second": 5000,
@@ -199,6 +217,7 @@ def configuration(machines: Fleet, images: dict[str, str]) -> dict[str, Any]:
         "groundwork:gateway": {"image": images["gateway"]},
         "groundwork:apps": apps,
         "groundwork:services": services,
+        "groundwork:monitoring": {"programs": watching, "scrape_seconds": SCRAPE_SECONDS},
     }
 
 
@@ -278,6 +297,13 @@ def test_both_gateways_serve_and_know_the_client(placed: Placed) -> None:
         assert status(f"http://{address}:{door}/health/ready") == 403
 
 
+def test_what_runs_on_every_machine_is_measured(placed: Placed) -> None:
+    waited("all measurements", lambda: not placed.unheard(), 90)
+    memory = placed.asked('node_memory_MemTotal_bytes{job="node-exporter"}')["result"]
+    assert {one["metric"]["machine"] for one in memory} == MACHINES.keys()
+    assert not placed.asked('ALERTS{alertname=~"MachineSilent|AgentLosesSamples", alertstate="firing"}')["result"]
+
+
 def test_losing_the_network_of_an_app_machine_loses_no_request_after_the_balancers_interval(
     placed: Placed, tmp_path: Path
 ) -> None:
@@ -293,8 +319,18 @@ def test_losing_the_network_of_an_app_machine_loses_no_request_after_the_balance
     report = json.loads(file.read_text())
     seconds = lost(report, since)
     told("link down", report, seconds)
+    # What was measured meanwhile arrives when the network is back.
+    waited("what was kept", lambda: longest_gap(placed, since) < 2 * SCRAPE_SECONDS)
     assert report["requests"] > 3000
     assert max(seconds, default=0) <= BALANCER_SECONDS, seconds
+
+
+def longest_gap(placed: Placed, since: float) -> float:
+    """Seconds between two measurements of the machine that was cut off, or from the last until now."""
+    minutes = round((time.time() - since) / 60 + 2)
+    (series,) = placed.asked(f'up{{job="prometheus-agent", machine="app-1"}}[{minutes}m]')["result"]
+    times = [float(at) for at, _ in series["values"]] + [time.time()]
+    return max(after - before for before, after in itertools.pairwise(times))
 
 
 def test_killing_every_container_of_an_app_machine_loses_no_request_after_the_balancers_interval(
@@ -312,6 +348,7 @@ def test_killing_every_container_of_an_app_machine_loses_no_request_after_the_ba
     told("containers killed", report, seconds)
     assert max(seconds, default=0) <= BALANCER_SECONDS, seconds
     waited("all of it again", lambda: status(f"{placed.url}/health/deep") == 200)
+    waited("all measurements again", lambda: not placed.unheard(), 120)
 
 
 def test_a_gateway_without_replicas_of_its_own_serves_through_its_peer(placed: Placed, tmp_path: Path) -> None:

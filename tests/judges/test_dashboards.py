@@ -1,12 +1,12 @@
-"""Dashboards as Grafana and Prometheus see them: by the types that Grafana publishes, by promtool, and with the data of
-real programs. Grafana itself is not here."""
+"""Dashboards as Grafana and Prometheus see them: by what Grafana publishes of its types and its
+editor, by promtool, and with the data of real programs. Grafana itself is not here."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -19,13 +19,13 @@ import yaml
 from groundwork.monitoring.dashboards.render import rendered
 from groundwork.monitoring.dashboards.stack import dashboards_of
 from groundwork.system import load_system
-from tests.monitoring.asked import asked
+from tests.monitoring.asked import asked, asked_of_logs
 from tests.monitoring.collect import running, site
 from tests.monitoring.mutants import metrics_of
 from tests.monitoring.reference import DASHBOARDS, shown
 from tests.sample import ROOT
 
-from .conftest import by_npm, free_port
+from .conftest import HERE, by_npm, free_port
 from .scraping import Server, prometheus
 
 Schema = dict[str, Any]
@@ -142,6 +142,27 @@ def test_promtool_reads_every_query_of_every_panel(promtool: Path, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(rules)} rules found" in done.stdout
+
+
+# LogQL
+
+
+def wrong(queries: Sequence[str]) -> list[list[int]]:
+    """Where each is no LogQL, as Grafana's own editor sees it."""
+    node, folder = by_npm("grafana")
+    command = [node, str(HERE / "grafana" / "logql.mjs"), str(folder)]
+    text = json.dumps(queries)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[list[int]] = json.loads(done.stdout)
+    return found
+
+
+def test_grafanas_editor_reads_every_query_of_logs() -> None:
+    queries = list(asked_of_logs(DASHBOARDS["groundwork-logs"]))
+    assert wrong(queries) == [[]] * 4
+    # It sees what is none.
+    assert all(wrong([query.replace("{", "(", 1) for query in queries]))
 
 
 # Data

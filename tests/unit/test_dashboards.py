@@ -84,6 +84,15 @@ def test_every_panel_in_the_file_has_a_title_a_unit_words_a_source_and_a_query(u
         assert len(letters) == len(set(letters))
 
 
+UNITS = {"Bps", "bool_yes_no", "bytes", "none", "ops", "percentunit", "pps", "reqps", "s", "short"}
+"""Each looked up among the formats of @grafana/data 13.2.3. Grafana shows the number of one it does not know, bare."""
+
+
+@every_panel
+def test_a_unit_is_one_that_grafana_knows(panel: Panel) -> None:
+    assert panel.unit in UNITS
+
+
 @every_panel
 def test_a_panel_says_in_sentences_what_to_do(panel: Panel) -> None:
     assert panel.text.endswith(".") and panel.text[0] in "`" + panel.text[0].upper()
@@ -237,9 +246,9 @@ def test_what_is_used_up_is_compared_with_its_own_limit() -> None:
         "mysql: connections": 0.8,
         "results: memory": 0.9,
         "rabbitmq: memory": 1,
-        "{{instance}}: processor": 0.8,
-        "{{instance}}: memory": 0.85,
-        "{{instance}}: {{mountpoint}}": 0.9,
+        "{{machine}} {{instance}}: processor": 0.8,
+        "{{machine}} {{instance}}: memory": 0.85,
+        "{{machine}} {{instance}}: {{mountpoint}}": 0.9,
     }
 
 

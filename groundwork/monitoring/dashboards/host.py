@@ -11,8 +11,9 @@ from .panels import RATE, Dashboard, Panel, Query, Row, Variable, falling, risin
 from .shared import SHARE, warned
 
 UID = "groundwork-host"
-CHOSEN = f'{NODE}, instance="$instance"'
-CHOSEN_DISKS = f'{DISKS}, instance="$instance"'
+ONE = 'machine=~"$machine", instance="$instance"'
+CHOSEN = f"{NODE}, {ONE}"
+CHOSEN_DISKS = f"{DISKS}, {ONE}"
 
 
 def host_dashboard(objectives: Objectives, limits_mib: Mapping[str, int]) -> Dashboard:
@@ -23,11 +24,19 @@ def host_dashboard(objectives: Objectives, limits_mib: Mapping[str, int]) -> Das
         tags=("host",),
         variables=(
             Variable(
-                name="instance",
+                name="machine",
                 title="Machine",
-                text="The machine that is shown.",
-                label="instance",
+                text="By its name, where the stack has machines: addresses of containers are the same on some.",
+                label="machine",
                 of=f"node_uname_info{{{NODE}}}",
+                many=True,
+            ),
+            Variable(
+                name="instance",
+                title="Address",
+                text="Of its node exporter.",
+                label="instance",
+                of=f'node_uname_info{{{NODE}, machine=~"$machine"}}',
             ),
         ),
         filled=filled(objectives),
@@ -42,7 +51,7 @@ def host_dashboard(objectives: Objectives, limits_mib: Mapping[str, int]) -> Das
 
 
 def cpu(labels: str) -> str:
-    return f'1 - avg by (instance) (rate(node_cpu_seconds_total{{{labels}, mode="idle"}}[5m]))'
+    return f'1 - avg by (machine, instance) (rate(node_cpu_seconds_total{{{labels}, mode="idle"}}[5m]))'
 
 
 def memory(labels: str) -> str:
@@ -51,16 +60,16 @@ def memory(labels: str) -> str:
 
 def disk(labels: str) -> str:
     share = f"node_filesystem_avail_bytes{{{labels}}} / node_filesystem_size_bytes{{{labels}}}"
-    return f"1 - min by (instance, mountpoint) ({share})"
+    return f"1 - min by (machine, instance, mountpoint) ({share})"
 
 
 def filled(objectives: Objectives) -> tuple[Query, ...]:
     """Of every machine, for the overview."""
     limits = (objectives.cpu_percent, objectives.memory_percent, objectives.disk_percent)
     shares = (
-        (cpu(NODE), "{{instance}}: processor"),
-        (memory(NODE), "{{instance}}: memory"),
-        (disk(DISKS), "{{instance}}: {{mountpoint}}"),
+        (cpu(NODE), "{{machine}} {{instance}}: processor"),
+        (memory(NODE), "{{machine}} {{instance}}: memory"),
+        (disk(DISKS), "{{machine}} {{instance}}: {{mountpoint}}"),
     )
     return tuple(
         Query(expr=expr, legend=legend, steps=warned(limit / 100))

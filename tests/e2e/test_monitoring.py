@@ -1,0 +1,121 @@
+"""mindpal with its monitoring on a real engine: everything is measured, and every question has an answer.
+
+GROUNDWORK_WRITE_DOCS=1 python -m pytest tests/e2e/test_monitoring.py        writes its memory into docs/monitoring.md
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from groundwork.plan import image_references, plan
+from groundwork.stack_file import read_values
+from groundwork.system import load_system
+from groundwork.workload import Workload
+from ops.lock import lock_images
+from tests.e2e.monitored import Monitored, lasting
+from tests.e2e.page import write_part
+from tests.e2e.panels import unanswered
+from tests.e2e.real_stack import RealStack
+from tests.engine.stack import ROOT
+from tests.monitoring.mutants import metrics_of
+from tests.sample import MARK
+
+STACK = "monitoring"
+PAGE = ROOT / "docs/monitoring.md"
+WARM_SECONDS = 150
+"""Until every rate has what it is made of: two measurements, and RabbitMQ's own that are a minute old."""
+MASKED_SECONDS = 10
+ABSENT = {"redis_db_keys"}
+"""A database without keys is in no metric."""
+PHONE = "13812345678"
+
+
+@pytest.fixture
+def system() -> str:
+    return "mindpal"
+
+
+@pytest.fixture
+def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path) -> Iterator[Monitored]:
+    """Up and used for a while."""
+    real_stack.change(monitoring={"scrape_seconds": 5})
+    lasting(real_stack, tmp_path, days=90)
+    settings = read_values(real_stack.settings(), STACK).settings
+    lock_images(ROOT, image_references(load_system(ROOT, "mindpal"), settings).values())
+    first = real_stack.up()
+    assert first.code == 0, first.output
+    found = Monitored(real_stack, engine)
+    used(found, WARM_SECONDS)
+    yield found
+
+
+def used(monitored: Monitored, seconds: float) -> None:
+    """Requests and jobs, four a second of each."""
+    until = time.monotonic() + seconds
+    with monitored.client() as link:
+        while time.monotonic() < until:
+            assert link.get("/api/slow?ms=20").status_code == 200
+            assert link.post("/api/jobs/slow?ms=10").status_code == 202
+            time.sleep(0.2)
+
+
+def test_everything_is_measured_and_every_question_has_an_answer(monitored: Monitored) -> None:
+    assert [target["labels"]["job"] for target in monitored.settled() if target["health"] != "up"] == []
+    rules = [rule for group in monitored.asked("rules")["groups"] for rule in group["rules"]]
+    asked_for = {name for rule in rules for name in metrics_of(rule["query"])}
+    assert {name for name in asked_for if not monitored.answer("prometheus", name)} <= ABSENT
+    assert unanswered(grafana_of(monitored), monitored.answer) == []
+    assert masked_after(monitored) <= MASKED_SECONDS
+    told_of_memory(monitored)
+    after = monitored.stack.preview("--expect-no-changes")
+    assert after.code == 0, after.output
+
+
+def grafana_of(monitored: Monitored) -> Workload:
+    """As it would be in this stack: its image is not needed to know what it asks."""
+    values = monitored.stack.settings()
+    values["groundwork:monitoring"] = values["groundwork:monitoring"] | {"grafana": {}}
+    values["groundwork:target"] = {"memory_mib": 65_536}
+    system, configuration = load_system(ROOT, "mindpal"), read_values(values, STACK)
+    return plan(system, configuration, MARK, project="mindpal", stack=STACK).workload("grafana")
+
+
+def masked_after(monitored: Monitored) -> float:
+    """Seconds until a line with a telephone number is found, and the number in none."""
+    mark = f"mark-{time.time_ns()}"
+    began = time.monotonic()
+    with monitored.client() as link:
+        link.get(f"/api/slow?ms=1&{mark}&phone={PHONE}")
+    while time.monotonic() - began < 60:
+        lines = [line for stream in entries(monitored, mark) for _, line in stream["values"]]
+        if lines:
+            assert not [line for line in lines if PHONE in line], lines
+            return time.monotonic() - began
+        time.sleep(0.5)
+    raise AssertionError(f"no line with {mark} was stored in a minute")
+
+
+def entries(monitored: Monitored, word: str) -> list[Any]:
+    return monitored.answer("loki", f'{{workload="gateway"}} |= `{word}`')
+
+
+def told_of_memory(monitored: Monitored) -> None:
+    containers = monitored.engine.containers.list(filters=monitored.stack.labels("groundwork.role=monitoring"))
+    used_mib = {one.labels["groundwork.workload"]: memory_mib(one.stats(stream=False)) for one in containers}
+    rows = [f"| `{name}` | {used} |" for name, used in sorted(used_mib.items(), key=lambda item: -item[1])]
+    lines = ["| program | MiB in use |", "|---|---|", *rows, f"| all of it | {sum(used_mib.values())} |"]
+    write_part(PAGE, "memory", "\n".join(lines))
+
+
+def memory_mib(stats: Any) -> int:
+    """As `docker stats` counts it: without files that are only kept in memory while nobody else needs it."""
+    memory = stats["memory_stats"]
+    idle = memory["stats"].get("total_inactive_file", memory["stats"].get("inactive_file", 0))
+    used: int = round((memory["usage"] - idle) / 1024**2)
+    return used
