@@ -17,7 +17,7 @@ PIP = $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-has
 
 FAST_TESTS := $(wildcard tests/unit tests/components tests/program tests/judges)
 # What mostly waits: for certificates, machines, an account of AWS, and for servers that start and end.
-SLOW_JUDGES := acme ready buckets backup_policies mysql rabbitmq exporters rules_live dashboards agents
+SLOW_JUDGES := acme ready buckets backup_policies mysql rabbitmq exporters rules_live dashboards agents logs
 SLOW_UNITS := load_tool probe_app probe_jobs
 SLOW := $(wildcard $(SLOW_JUDGES:%=tests/judges/test_%.py) $(SLOW_UNITS:%=tests/unit/test_%.py))
 SLOW_TESTS := $(SLOW) $(wildcard tests/engine tests/e2e)

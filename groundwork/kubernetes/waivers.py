@@ -30,6 +30,8 @@ def waivers_of(workload: Workload) -> Iterator[Waiver]:
             checkov="CKV_K8S_40",
             reason="runs as the user of its image, to whom its files belong",
         )
+    if workload.user.startswith("0:"):
+        yield Waiver(checkov="CKV_K8S_23", reason="reads logs of the node, which are root's, with no capability")
     if any(isinstance(value, Template) for value in workload.env.values()):
         yield Waiver(checkov="CKV_K8S_35", reason="the system wants its secrets in the environment")
     if workload.role == "monitoring" and workload.probes and workload.probes.liveness == workload.probes.readiness:

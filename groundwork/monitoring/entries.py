@@ -84,8 +84,8 @@ def alternatives(prefixes: Sequence[str], end: str) -> Iterator[str]:
 def other_words() -> Iterator[str]:
     """Words that have none of ENDINGS, or are nothing else."""
     parts = {one[start:] for one in ENDINGS for start in range(len(one))}
-    yield from sorted(parts, key=len)
-    for part in sorted(parts | {""}, key=len):
+    yield from sorted(parts)
+    for part in sorted(parts | {""}):
         before = {one[-len(part) - 1] for one in ENDINGS if one.endswith(part) and len(one) > len(part)}
         if before:
             yield f"(?:{one_of(LETTERS)}{one_of(WORD)}*{one_of(WORD - before)}|{one_of(LETTERS - before)}){part}"

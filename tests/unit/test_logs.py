@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -14,12 +17,11 @@ from hypothesis import strategies as st
 from groundwork.monitoring.entries import CONTINUING, ENDINGS, continues, cri_beginning, docker_beginning
 from groundwork.monitoring.levels import FORMS, LEVELS, TRACE, UNKNOWN
 from groundwork.monitoring.loki import SLACK_DAYS, day_bytes
-from groundwork.monitoring.masking import MASKS
 from groundwork.workload import Workload
 from tests.monitoring.level_cases import LEVELLED
 from tests.monitoring.log_programs import text_of
-from tests.monitoring.masking_cases import KEPT, MASKED
-from tests.sample import planned
+from tests.monitoring.masking_cases import KEPT, MASKED, masked
+from tests.sample import ROOT, planned
 from tests.unit.test_monitoring import CLUSTER, ON, jobs
 
 DOCKER = re.compile(docker_beginning(), re.MULTILINE | re.ASCII)
@@ -52,6 +54,14 @@ def test_an_entry_begins_where_a_line_continues_nothing_on_a_cluster(line: str) 
     assert not found or not found[0].endswith("\n")
 
 
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_a_pattern_is_the_same_in_every_run(seed: str) -> None:
+    told = "from groundwork.monitoring.entries import *; print(docker_beginning(), cri_beginning())"
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == f"{docker_beginning()} {cri_beginning()}", "or every `up` would be a release"
+
+
 @pytest.mark.parametrize(
     ("line", "is_one"),
     [
@@ -68,13 +78,6 @@ def test_an_entry_begins_where_a_line_continues_nothing_on_a_cluster(line: str) 
 )
 def test_lines_of_a_stack_trace_continue_the_one_before(line: str, is_one: bool) -> None:
     assert continues(line) is is_one
-
-
-def masked(text: str) -> str:
-    for mask in MASKS:
-        if mask.asked(text):
-            text = re.sub(mask.pattern, re.sub(r"\$(\d)", r"\\g<\1>", mask.instead), text, flags=re.ASCII)
-    return text
 
 
 @pytest.mark.parametrize(("written", "stored"), MASKED)
