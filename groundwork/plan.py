@@ -17,6 +17,7 @@ from .gateway import gateway_workload
 from .images import ImageLock, with_prefix
 from .machines import APP_ROLES
 from .misfits import PLAIN_SECRETS, memory_fault, misfits
+from .monitoring.around import Around
 from .monitoring.assembly import images_of, monitoring_workloads
 from .nginx import Upstream
 from .placement import (
@@ -111,10 +112,18 @@ def plan(system: System, configuration: Configuration, lock: ImageLock, *, proje
     )
     own: Own = {"gateway": gateways}
     if settings.monitoring:
-        by_name = {ref.name: ref for ref in secrets}
-        watching = monitoring_workloads(
-            system, settings, settings.monitoring, workloads, placement, own, sizings, images, by_name, project, stack
+        around = Around(
+            system=system,
+            settings=settings,
+            monitoring=settings.monitoring,
+            placement=placement,
+            sizings=sizings,
+            images=images,
+            secrets={ref.name: ref for ref in secrets},
+            project=project,
+            stack=stack,
         )
+        watching = monitoring_workloads(around, workloads, own)
         workloads, own = (*workloads, *watching.workloads), {**own, **watching.own}
         # Apps and gateways are already: others know the names of their releases.
         workloads = tuple(replace(workload, monitored=True) for workload in workloads)

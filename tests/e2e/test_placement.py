@@ -33,7 +33,8 @@ from groundwork.plan import image_references, plan
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from ops.lock import lock_images
-from ops.watching import jobs_of, measured
+from ops.on_docker.machines import OnMachines
+from ops.watching import jobs_of, judged, measured
 from tests.e2e.conftest import free_port
 from tests.e2e.fleet import NETWORK, Fleet, Node, NoFleet, answers, fleet, waited
 from tests.e2e.real_stack import RealStack
@@ -302,6 +303,19 @@ def test_what_runs_on_every_machine_is_measured(placed: Placed) -> None:
     memory = placed.asked('node_memory_MemTotal_bytes{job="node-exporter"}')["result"]
     assert {one["metric"]["machine"] for one in memory} == MACHINES.keys()
     assert not placed.asked('ALERTS{alertname=~"MachineSilent|AgentLosesSamples", alertstate="firing"}')["result"]
+
+
+def test_tunnels_lead_to_monitoring_where_no_gateway_is(placed: Placed) -> None:
+    machines = placed.stack.outputs()["machines"]
+    environment = {**os.environ, **placed.machines.agent}
+    place = OnMachines(machines=machines, project="mindpal", stack=STACK, environment=environment)
+    deployment = placed.deployment
+    with place.tunnel(deployment, deployment.workload("prometheus"), 9090, 0) as way:
+        found = {one.check: (one.outcome, one.detail) for one in judged(way.port, jobs_of(deployment))}
+    assert {outcome for outcome, _ in found.values()} == {"ok"}, found
+    for name, port, path in (("alertmanager", 9093, "-/ready"), ("mysql-exporter", 9104, "metrics")):
+        with place.tunnel(deployment, deployment.workload(name), port, 0) as way:
+            assert status(f"http://127.0.0.1:{way.port}/{path}") == 200, name
 
 
 def test_losing_the_network_of_an_app_machine_loses_no_request_after_the_balancers_interval(

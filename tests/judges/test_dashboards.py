@@ -196,10 +196,6 @@ def test_every_query_is_asked_with_real_data_by_one_test_or_named() -> None:
     exprs = [expr for one in DASHBOARDS.values() for expr in asked(one, instance="x")]
     left = {expr for expr in exprs if not owner_of(expr)}
     assert {metric for expr in left for metric in metrics_of(expr)} == {
-        "container_cpu_usage_seconds_total",
-        "container_memory_working_set_bytes",
-        "container_spec_memory_limit_bytes",
-        "container_start_time_seconds",
         "groundwork_archive_last_success_timestamp_seconds",
         "groundwork_backup_last_success_timestamp_seconds",
         "groundwork_restore_test_last_success_timestamp_seconds",

@@ -43,7 +43,7 @@ def watched_of(objectives: Objectives, services: tuple[BackingService, ...]) -> 
         services=tuple(alert for service in services for alert in service_alerts(service, objectives)),
         hosts=True,
         logs_day_bytes=day_bytes(30, 10 * 1024**3),
-        limits_mib={"api": 100, "postgres-exporter": 50},
+        limits_mib={"api": 100, "prometheus": 100, "postgres-exporter": 50},
         backups=("postgres",),
         # Of the others it is not known, as on one engine.
         machines={

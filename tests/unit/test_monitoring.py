@@ -211,9 +211,9 @@ def test_on_a_cluster_it_is_found_in_the_namespace_of_machines() -> None:
 
 
 def test_memory_is_told_by_the_limit_of_each_program() -> None:
-    values = {"monitoring": {"programs": {"prometheus": {"memory_mib": 400}}}, "apps": {"api": {"memory_mib": 320}}}
+    values = {"monitoring": {"programs": {"prometheus": {"memory_mib": 400}}}, "apps": {"api": {"memory_mib": 352}}}
     files = {file.name: str(file.content) for file in planned(values, TELLS).workload("prometheus").files}
     (group,) = yaml.safe_load(files["rules/processes.yml"])["groups"]
     (near,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == "MemoryNearLimit")
-    for job, limit in (("api", 320), ("prometheus", 400)):
+    for job, limit in (("api", 352), ("prometheus", 400)):
         assert f'process_resident_memory_bytes{{job="{job}"}} / {limit * 1024**2}' in near

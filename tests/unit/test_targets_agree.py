@@ -23,6 +23,9 @@ from tests.sample import ROOT, changed, stack_files
 OF_A_TARGET = {"replicas", "autoscale", "reload", "published", "side_ports", "probes", "files", "volumes", "strategy"}
 OF_A_TARGET.add("grace_seconds")
 """What only the gateway has otherwise, and how many there are."""
+BY_PLACE = {"prometheus", "shipper"}
+"""Prometheus finds everything by its name, which on a cluster is another one for what has several pods or runs on each
+node; the shipper reads logs where each target has them."""
 SCRIPTS = {"probe.sh", "job.sh"}
 """How a Docker engine asks and runs; a cluster has words for it."""
 
@@ -55,7 +58,7 @@ def test_the_same_runs_on_both(name: str) -> None:
         mine, others = vars(one), vars(other)
         different = {key for key in mine if mine[key] != others[key]}
         allowed = OF_A_TARGET if one.role == "gateway" else {"replicas", "autoscale"}
-        assert different <= allowed, one.name
+        assert different - ({"files"} if one.name in BY_PLACE else set()) <= allowed, one.name
     assert engine.connections == cluster.connections
     assert engine.secrets == cluster.secrets
     assert engine.networks and not cluster.networks
@@ -102,7 +105,9 @@ def test_the_gateway_alone_is_exposed_on_both_at_the_same_ports(name: str) -> No
     published = {one.name: {port.target for port in one.published} for one in engine.deployment.workloads}
     open_ports = {one: ports for one, ports in published.items() if ports}
     gateway = cluster.deployment.workload("gateway")
-    assert open_ports == {"gateway": {gateway.port, *gateway.side_ports.values()}}
+    # Where it counts requests, only Prometheus comes.
+    sides = {port for name, port in gateway.side_ports.items() if name != "metrics"}
+    assert open_ports == {"gateway": {gateway.port, *sides}}
     entries = [
         one for one in cluster.manifests if one.kind in ("Service", "Ingress", "Gateway") and one.name == "gateway"
     ]
@@ -181,7 +186,8 @@ def made_on_engine(said: dict[str, Any], carried: dict[str, Registration]) -> Ma
         user=said["user"],
         memory=mebibytes(int(said["memory"])),
         cpus=cores(said["cpuQuota"] / said["cpuPeriod"]),
-        env=dict(text.split("=", 1) for text in said["envs"]),
+        # On a cluster each node has its own name, which only a pod there knows.
+        env={name: text for name, text in (one.split("=", 1) for one in said["envs"]) if name != "MACHINE"},
         files={name: text for name, text in files.items() if name not in SCRIPTS},
         volumes={mount["containerPath"]: mount["volumeName"] for mount in mounts if mount["volumeName"] not in carried},
         in_memory=tmpfs | ({"/dev/shm": mebibytes(int(said["shmSize"]))} if said["shmSize"] > DEFAULT_SHM_MIB else {}),
@@ -215,7 +221,9 @@ def made_on_cluster(pod: Object, data: dict[tuple[str, str], dict[str, str]]) ->
     env = {}
     for one in said["env"]:
         key = one.get("valueFrom", {}).get("secretKeyRef")
-        env[one["name"]] = data[("Secret", key["name"])][key["key"]] if key else one["value"]
+        own = one.get("valueFrom", {}).get("fieldRef")
+        if own is None:
+            env[one["name"]] = data[("Secret", key["name"])][key["key"]] if key else one["value"]
     command = said.get("command", [])
     return Made(
         command=command[4:] if command[:2] == ["/bin/sh", "-c"] and command[3:4] == ["sh"] else command,
@@ -245,24 +253,36 @@ def question(probe: Object) -> str:
     return f"http://127.0.0.1:{probe['httpGet']['port']}{probe['httpGet']['path']}"
 
 
+def without_names(files: dict[str, str]) -> dict[str, str]:
+    """What Prometheus is given, but for the names by which it finds things."""
+    found = re.sub(r"(?<=^    - )\S+$", "NAME", files["prometheus.yml"], flags=re.MULTILINE)
+    assert "NAME" in found
+    return files | {"prometheus.yml": found}
+
+
 @each
 def test_every_container_is_given_the_same(name: str) -> None:
     stack = stacks()[name]
     prefix = f"{stack.project}-{stack.name}-"
     engine, cluster = on_engine(recording(name)), on_cluster(stack.on(CLUSTER))
     assert engine.keys() == cluster.keys()
-    for workload in engine.keys() - {"gateway"}:
+    for workload in engine.keys() - {"gateway", *BY_PLACE}:
         one, other = vars(engine[workload]), vars(cluster[workload])
         volumes = {path: volume.removeprefix(prefix) for path, volume in one["volumes"].items()}
         assert one | {"volumes": volumes, "asked": None} == other | {"asked": None}, workload
-    for key in ("user", "memory", "cpus", "command", "in_memory"):
-        assert vars(engine["gateway"])[key] == vars(cluster["gateway"])[key]
+    for workload in engine.keys() & {"gateway", *BY_PLACE}:
+        for key in ("user", "memory", "cpus", "command", "in_memory"):
+            assert vars(engine[workload])[key] == vars(cluster[workload])[key], workload
+    if "prometheus" in engine:
+        one, other = (without_names(found["prometheus"].files) for found in (engine, cluster))
+        assert one == other
 
 
 @each
 def test_every_container_is_asked_the_same(name: str) -> None:
     engine, cluster = on_engine(recording(name)), on_cluster(stacks()[name].on(CLUSTER))
-    asked = {workload: made.asked for workload, made in cluster.items() if made.asked}
+    shells = {one.name for one in stacks()[name].on(ENGINE).deployment.workloads if one.engine_check is None}
+    asked = {workload: made.asked for workload, made in cluster.items() if made.asked and workload in shells}
     assert asked.keys() == {workload for workload, made in engine.items() if made.asked}
     for workload, (liveness, readiness) in asked.items():
         script = (engine[workload].asked or ("", ""))[0]
@@ -270,5 +290,6 @@ def test_every_container_is_asked_the_same(name: str) -> None:
         assert live and ready
         assert liveness in live[1], workload
         if workload != "gateway":
-            # On a cluster the gateway is asked at the port that it serves, from outside of the pod.
-            assert readiness in ready[1], workload
+            # On a cluster the gateway is asked at the port that it serves, from outside of the pod. On an engine who
+            # answers is ready, where both ask the same.
+            assert readiness in (live[1] if readiness == liveness else ready[1]), workload
