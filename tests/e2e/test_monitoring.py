@@ -5,19 +5,27 @@ GROUNDWORK_WRITE_DOCS=1 python -m pytest tests/e2e/test_monitoring.py        wri
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
+import httpx
 import pytest
 
+from groundwork.deployment import Deployment
+from groundwork.images import ImageLock, read_lock
+from groundwork.monitoring.programs import LOKI, PROMETHEUS
 from groundwork.plan import image_references, plan
 from groundwork.stack_file import read_values
 from groundwork.system import load_system
 from groundwork.workload import Workload
 from ops.lock import lock_images
+from ops.on_docker import engine_of
 from tests.e2e.monitored import Monitored, lasting
 from tests.e2e.page import write_part
 from tests.e2e.panels import unanswered
@@ -31,9 +39,55 @@ PAGE = ROOT / "docs/monitoring.md"
 WARM_SECONDS = 150
 """Until every rate has what it is made of: two measurements, and RabbitMQ's own that are a minute old."""
 MASKED_SECONDS = 10
+SETTLE_SECONDS = 60
 ABSENT = {"redis_db_keys"}
 """A database without keys is in no metric."""
 PHONE = "13812345678"
+
+
+@dataclass(frozen=True)
+class Asked(Monitored):
+    """`links` lead through tunnels to Prometheus and Loki."""
+
+    links: Mapping[str, httpx.Client]
+
+    def answer(self, source: str, expr: str) -> list[Any]:
+        """Of Prometheus now, or of Loki in the last quarter of an hour."""
+        if source == "prometheus":
+            found: list[Any] = self.data("/api/v1/query", query=expr)["result"]
+        else:
+            found = self.data("/loki/api/v1/query_range", LOKI, query=expr, since="15m")["result"]
+        return found
+
+    def data(self, path: str, server: str = PROMETHEUS, **asked: str) -> Any:
+        answer = self.links[server].get(path, params=asked)
+        assert answer.status_code == 200, f"{asked}: {answer.text}"
+        return answer.json()["data"]
+
+    def targets(self) -> list[Any]:
+        """All of them, once each has been measured."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while True:
+            found: list[Any] = self.data("/api/v1/targets", state="active")["activeTargets"]
+            if all(target["health"] != "unknown" for target in found) or time.monotonic() > until:
+                return found
+            time.sleep(1)
+
+
+@contextmanager
+def asking(stack: RealStack, engine: docker.DockerClient) -> Iterator[Asked]:
+    """By the way of `ops tunnel`."""
+    deployment = planned(stack, read_lock(ROOT, missing="refuse"))
+    place = engine_of("mindpal", STACK, os.environ)
+    with ExitStack() as open_links:
+        links = {}
+        for name in (PROMETHEUS, LOKI):
+            server = deployment.workload(name)
+            assert server.port
+            tunnel = open_links.enter_context(place.tunnel(deployment, server, server.port, 0))
+            link = httpx.Client(base_url=f"http://127.0.0.1:{tunnel.port}", timeout=30)
+            links[name] = open_links.enter_context(link)
+        yield Asked(stack, engine, links)
 
 
 @pytest.fixture
@@ -42,7 +96,7 @@ def system() -> str:
 
 
 @pytest.fixture
-def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path) -> Iterator[Monitored]:
+def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path) -> Iterator[Asked]:
     """Up and used for a while."""
     real_stack.change(monitoring={"scrape_seconds": 5})
     lasting(real_stack, tmp_path, days=90)
@@ -50,12 +104,12 @@ def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path
     lock_images(ROOT, image_references(load_system(ROOT, "mindpal"), settings).values())
     first = real_stack.up()
     assert first.code == 0, first.output
-    found = Monitored(real_stack, engine)
-    used(found, WARM_SECONDS)
-    yield found
+    with asking(real_stack, engine) as found:
+        used(found, WARM_SECONDS)
+        yield found
 
 
-def used(monitored: Monitored, seconds: float) -> None:
+def used(monitored: Asked, seconds: float) -> None:
     """Requests and jobs, four a second of each."""
     until = time.monotonic() + seconds
     with monitored.client() as link:
@@ -65,9 +119,9 @@ def used(monitored: Monitored, seconds: float) -> None:
             time.sleep(0.2)
 
 
-def test_everything_is_measured_and_every_question_has_an_answer(monitored: Monitored) -> None:
-    assert [target["labels"]["job"] for target in monitored.settled() if target["health"] != "up"] == []
-    rules = [rule for group in monitored.asked("rules")["groups"] for rule in group["rules"]]
+def test_everything_is_measured_and_every_question_has_an_answer(monitored: Asked) -> None:
+    assert [target["labels"]["job"] for target in monitored.targets() if target["health"] != "up"] == []
+    rules = [rule for group in monitored.data("/api/v1/rules")["groups"] for rule in group["rules"]]
     asked_for = {name for rule in rules for name in metrics_of(rule["query"])}
     assert {name for name in asked_for if not monitored.answer("prometheus", name)} <= ABSENT
     assert unanswered(grafana_of(monitored), monitored.answer) == []
@@ -77,16 +131,20 @@ def test_everything_is_measured_and_every_question_has_an_answer(monitored: Moni
     assert after.code == 0, after.output
 
 
-def grafana_of(monitored: Monitored) -> Workload:
+def grafana_of(monitored: Asked) -> Workload:
     """As it would be in this stack: its image is not needed to know what it asks."""
-    values = monitored.stack.settings()
-    values["groundwork:monitoring"] = values["groundwork:monitoring"] | {"grafana": {}}
-    values["groundwork:target"] = {"memory_mib": 65_536}
-    system, configuration = load_system(ROOT, "mindpal"), read_values(values, STACK)
-    return plan(system, configuration, MARK, project="mindpal", stack=STACK).workload("grafana")
+    return planned(monitored.stack, MARK, grafana={}).workload("grafana")
 
 
-def masked_after(monitored: Monitored) -> float:
+def planned(stack: RealStack, lock: ImageLock, **monitoring: Any) -> Deployment:
+    """The stack, with these keys of `groundwork:monitoring` besides."""
+    values = stack.settings()
+    values["groundwork:monitoring"] = values["groundwork:monitoring"] | monitoring
+    values["groundwork:target"] = values["groundwork:target"] | {"memory_mib": 65_536}
+    return plan(load_system(ROOT, "mindpal"), read_values(values, STACK), lock, project="mindpal", stack=STACK)
+
+
+def masked_after(monitored: Asked) -> float:
     """Seconds until a line with a telephone number is found, and the number in none."""
     mark = f"mark-{time.time_ns()}"
     began = time.monotonic()
@@ -101,11 +159,11 @@ def masked_after(monitored: Monitored) -> float:
     raise AssertionError(f"no line with {mark} was stored in a minute")
 
 
-def entries(monitored: Monitored, word: str) -> list[Any]:
+def entries(monitored: Asked, word: str) -> list[Any]:
     return monitored.answer("loki", f'{{workload="gateway"}} |= `{word}`')
 
 
-def told_of_memory(monitored: Monitored) -> None:
+def told_of_memory(monitored: Asked) -> None:
     containers = monitored.engine.containers.list(filters=monitored.stack.labels("groundwork.role=monitoring"))
     used_mib = {one.labels["groundwork.workload"]: memory_mib(one.stats(stream=False)) for one in containers}
     rows = [f"| `{name}` | {used} |" for name, used in sorted(used_mib.items(), key=lambda item: -item[1])]
