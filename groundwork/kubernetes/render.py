@@ -14,8 +14,9 @@ from .manifest import Manifest, Object
 
 DUMPER: Any = type("Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
 """libyaml's, which takes a fifth of the time, wherever PyYAML was built with it."""
-# To Kubernetes the release 12e45678 is a number, to PyYAML it would be none and need no quotes.
-DUMPER.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+# To Kubernetes the releases 12e45678 and 00411959 are numbers, to PyYAML they would be none and need no quotes.
+NUMBER = re.compile(r"[-+]?\d+(?:[eE][-+]?\d+)?$")
+DUMPER.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+0123456789"))
 
 
 def placeholder(ref: SecretRef) -> str:

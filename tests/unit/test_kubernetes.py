@@ -382,7 +382,7 @@ def test_of_several_files_none_is_chosen_by_chance() -> None:
         kubeconfig_of(KubernetesTarget(kind="kubernetes", context="test"), {"KUBECONFIG": "/one:/two"})
 
 
-@pytest.mark.parametrize("release", ["12e45678", "00000012", "1e2", "12345678"])
+@pytest.mark.parametrize("release", ["12e45678", "00000012", "00411959", "1e2", "12345678"])
 def test_a_release_that_looks_like_a_number_is_text(release: str) -> None:
     body = {"kind": "Secret", "metadata": {"name": "x", "labels": {"release": release}}}
     assert f"release: '{release}'" in rendered([Manifest(body=body)])
