@@ -30,7 +30,7 @@ class Logs(Model):
     """How long logs are kept, in days (M4: 30)."""
     retention_gib: Annotated[Whole, Field(ge=1, le=65_536)] = 10
     """What their disk takes at most, in GiB, however badly they are compressed: each day may bring its share of it, and
-    half a day's share at once. What is more waits. Usual logs take a tenth of it."""
+    half a day's share at once. What is more waits."""
 
 
 class Monitoring(Model):

@@ -8,7 +8,7 @@ UID = "groundwork-logs"
 ANY = '{stack=~".+"}'
 CHOSEN = 'stack=~".+", workload=~"$workload", machine=~"$machine"'
 LINES = f'{{{CHOSEN}, level=~"$level"}} |= `$search`'
-BAD = f'{{{CHOSEN}, level=~"error|critical|fatal"}}'
+BAD = f'{{{CHOSEN}, level=~"error|fatal"}}'
 BURST = 10
 """Lines a minute with an error from one workload, beyond which a person should read them."""
 
