@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.monitoring.cases import LONG, counted, level, steady
 from tests.monitoring.promtool import Case, Fires, Series
+from tests.monitoring.series import LONG, counted, level, steady
 
 OF_A = {"instance": "a"}
 DAY_SHARE = 268_435_456

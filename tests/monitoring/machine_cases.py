@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.monitoring.cases import LONG, READY, counted, level
+from tests.monitoring.cases import READY
 from tests.monitoring.promtool import Case, Fires, Series
+from tests.monitoring.series import LONG, counted, level
 
 AGENT = 'job="prometheus-agent",instance="127.0.0.1:9090",machine="data-1"'
 SENDS = f'{AGENT},remote_name="prometheus",url="http://10.9.0.41:24249/api/v1/write"'

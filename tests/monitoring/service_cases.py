@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.monitoring.cases import LONG, counted, level, steady
 from tests.monitoring.promtool import Case, Fires, Series
+from tests.monitoring.series import LONG, counted, level, steady
 
 
 def down(metric: str, service: str, name: str) -> Case:
