@@ -49,7 +49,7 @@ def questions_of(dashboard: dict[str, Any], ask: Ask) -> Iterator[Question]:
         for target in panel.get("targets", []):
             yield Question(
                 panel=f"{dashboard['title']}, {panel['title']}",
-                source=target["datasource"]["type"],
+                source=target.get("datasource", panel["datasource"])["type"],
                 expr=filled(target["expr"], chosen),
                 optional="noValue" in panel["fieldConfig"]["defaults"],
             )
