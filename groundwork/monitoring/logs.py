@@ -22,7 +22,7 @@ USUAL: Mapping[str, Resources] = {
     SHIPPER: Resources(memory_mib=128, cpus=0.5),
 }
 """Usually 79 and 27 MiB (docker stats, housing). While 200,000 lines came in half a minute, with Loki killed and back,
-their processes had 238 (in another run 264) and 69 resident, of which the program itself is a good part; 21,000 lines
+their processes had 238 to 298 and 74 resident, of which the program itself is a good part; 21,000 lines
 take the shipper a second of one processor."""
 NOT_CARRIED = (LOKI, SHIPPER)
 """What they write themselves is in no log but the engine's: a store that complains of its being full, or a shipper of

@@ -238,14 +238,14 @@ def test_of_a_burst_every_number_is_stored(tmp_path: Path) -> None:
         shipper.wait()
         both = Running(store=store, shipper=shipper)
         container = both.container("burst")
-        rss: list[float] = []
+        held: list[float] = []
         started = time.monotonic()
         for number in range(BURST_LINES):
             container.write(f'{{"level":"info","message":"number {number} of a burst","path":"/api/items/17"}}\n')
             if number % PAUSE_EVERY == 0:
                 # As fast as one that reads can follow, since the engine waits for nobody.
                 time.sleep(0.4)
-                rss.append(shipper.resident_mib() if shipper.process else 0)
+                held.append(shipper.own_mib() if shipper.process else 0)
             if number in (60_000, 120_000):
                 shipper.end(signal.SIGKILL)
                 time.sleep(2)
@@ -262,15 +262,17 @@ def test_of_a_burst_every_number_is_stored(tmp_path: Path) -> None:
         dropped = shipper.metric("otelcol_exporter_send_failed_log_records_total") + store.metric(
             "loki_discarded_samples_total"
         )
-        resident = store.resident_mib()
-        print(f"written in {took:.0f} s; stored {count}, dropped {dropped:.0f}; shipper {max(rss):.0f} MiB, "
-              f"Loki {resident:.0f} MiB")  # fmt: skip
-        seen = numbers(store)
+        kept = store.own_mib()
+        print(f"written in {took:.0f} s; stored {count}, dropped {dropped:.0f}; shipper {max(held):.0f} MiB, "
+              f"Loki {kept:.0f} MiB")  # fmt: skip
+        # A line may be there twice: what was sent and not yet noted when the shipper was killed is sent again.
+        while len(seen := numbers(store)) < BURST_LINES and time.monotonic() < until:
+            time.sleep(1)
         shipper.end()
-    assert count == len(seen) == BURST_LINES - dropped
+    assert count >= len(seen) == BURST_LINES - dropped
     assert dropped == 0
     assert seen == set(range(BURST_LINES))
-    assert max(rss) < USUAL["shipper"].memory_mib * 0.9 and resident < USUAL["loki"].memory_mib * 0.9
+    assert max(held) < USUAL["shipper"].memory_mib * 0.9 and kept < USUAL["loki"].memory_mib * 0.9
     assert container.path.with_name(f"{container.path.name}.3").exists(), "it was rotated"
 
 

@@ -94,10 +94,11 @@ class Program:
             self.process.wait(timeout=60)
             self.process = None
 
-    def resident_mib(self) -> float:
+    def own_mib(self) -> float:
+        """Memory that the kernel can't take back: without the program itself, which it can read again."""
         assert self.process
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+        return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
     def said(self) -> str:
         return (self.folder / f"{Path(self.command[0]).name}.log").read_text()
