@@ -20,18 +20,20 @@ class Waiver:
     reason: str
 
 
+OF_ROOT = "reads logs of the node, which are root's, with no capability"
 NODE_PORT = Waiver(kube_score="service-type", reason="the stack asks for a port on every node")
 
 
 def waivers_of(workload: Workload) -> Iterator[Waiver]:
+    root = workload.user.startswith("0:")
     if any(int(part) < HIGH_USER for part in workload.user.split(":")):
         yield Waiver(
             kube_score="container-security-context-user-group-id",
             checkov="CKV_K8S_40",
-            reason="runs as the user of its image, to whom its files belong",
+            reason=OF_ROOT if root else "runs as the user of its image, to whom its files belong",
         )
-    if workload.user.startswith("0:"):
-        yield Waiver(checkov="CKV_K8S_23", reason="reads logs of the node, which are root's, with no capability")
+    if root:
+        yield Waiver(checkov="CKV_K8S_23", reason=OF_ROOT)
     if any(isinstance(value, Template) for value in workload.env.values()):
         yield Waiver(checkov="CKV_K8S_35", reason="the system wants its secrets in the environment")
     if workload.role == "monitoring" and workload.probes and workload.probes.liveness == workload.probes.readiness:

@@ -234,6 +234,7 @@ def test_what_is_waived() -> None:
         "the stack asks for a port on every node",
         "the system wants its secrets in the environment",
         "it waits for nothing: while it lives it is ready",
+        "reads logs of the node, which are root's, with no capability",
     }
 
 
