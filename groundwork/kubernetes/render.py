@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from .. import yaml_text
 from ..workload import SecretRef, Template
 from .manifest import Manifest, Object
 
-DUMPER: Any = type("Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
-"""libyaml's, which takes a fifth of the time, wherever PyYAML was built with it."""
+DUMPER: Any = type("Dumper", (yaml_text.DUMPER,), {})
 # To Kubernetes the releases 12e45678 and 00411959 are numbers, to PyYAML they would be none and need no quotes.
 NUMBER = re.compile(r"[-+]?\d+(?:[eE][-+]?\d+)?$")
 DUMPER.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+0123456789"))

@@ -3,9 +3,8 @@ passes that on."""
 
 from __future__ import annotations
 
-import yaml
-
 from ..workload import FILES, File, HttpGet, Image, Metrics, Probes, Resources, Volume, Workload
+from ..yaml_text import as_yaml
 from .on_machines import View
 from .programs import AGENT, DATA, NOBODY, PROMETHEUS, PROMETHEUS_PORT, every, resources_of
 from .scrape import scrape_configs
@@ -49,7 +48,7 @@ def agent(monitoring: Monitoring, image: Image, view: View, home: str) -> Worklo
             f"--web.listen-address=0.0.0.0:{PROMETHEUS_PORT}",
         ),
         user=NOBODY,
-        files=(File(name="prometheus.yml", content=yaml.safe_dump(configuration, sort_keys=False)),),
+        files=(File(name="prometheus.yml", content=as_yaml(configuration)),),
         # What was not passed on yet.
         volumes=(Volume(name=f"{AGENT}-data", path=DATA),),
         port=PROMETHEUS_PORT,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import yaml
+from ..yaml_text import as_yaml
 
 Severity = Literal["P0", "P1", "P2", "P3"]
 ANSWER: Mapping[Severity, str] = {"P0": "15 minutes", "P1": "1 hour", "P2": "4 hours", "P3": "24 hours"}
@@ -77,7 +77,7 @@ def _file(group: Group) -> str:
     body: dict[str, Any] = {"name": group.name, "rules": [alert.rule() for alert in group.alerts]}
     if group.interval:
         body["interval"] = group.interval
-    return yaml.safe_dump({"groups": [body]}, sort_keys=False, width=4096, allow_unicode=True)
+    return as_yaml({"groups": [body]})
 
 
 def number(value: float) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import yaml
-
 from ..workload import (
     FILES,
     File,
@@ -20,6 +18,7 @@ from ..workload import (
     Volume,
     Workload,
 )
+from ..yaml_text import as_yaml
 from .loki import LOKI_PORT
 from .programs import GRAFANA, LOKI, PROMETHEUS, PROMETHEUS_PORT, resources_of
 from .settings import Monitoring
@@ -45,6 +44,7 @@ def grafana(
 ) -> Workload:
     """Shows `dashboards` (JSON by uid, the first one at the start). `logs`: there is Loki."""
     home, *_ = dashboards
+    sources = data_sources(monitoring, logs=logs)
     healthy = HttpGet(port=GRAFANA_PORT, path="/api/health")
     resources = resources_of(monitoring, GRAFANA, USUAL)
     return Workload(
@@ -56,8 +56,8 @@ def grafana(
         user=USER,
         env=environment(home, time_zone, resources.memory_mib),
         files=(
-            File(name=f"{PROVISIONING}/datasources/groundwork.yml", content=_yaml(data_sources(monitoring, logs=logs))),
-            File(name=f"{PROVISIONING}/dashboards/groundwork.yml", content=_yaml(PROVIDER)),
+            File(name=f"{PROVISIONING}/datasources/groundwork.yml", content=as_yaml(sources)),
+            File(name=f"{PROVISIONING}/dashboards/groundwork.yml", content=as_yaml(PROVIDER)),
             *(File(name=f"{DASHBOARDS}/{uid}.json", content=text) for uid, text in dashboards.items()),
             File(name=PASSWORD_FILE, content=Template((PASSWORD,))),
         ),
@@ -147,7 +147,3 @@ PROVIDER: Mapping[str, object] = {
         }
     ],
 }
-
-
-def _yaml(document: Mapping[str, object]) -> str:
-    return yaml.safe_dump(dict(document), sort_keys=False)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from ..workload import FILES
+from ..yaml_text import as_yaml
 from .shipper import ENTRY_KIB, LABELS
 
 LOKI_PORT, GRPC_PORT = 3100, 9095
@@ -126,4 +125,4 @@ def loki_config(
             "ring": alone,
         },
     }
-    return yaml.safe_dump(config, sort_keys=False, width=4096)
+    return as_yaml(config)

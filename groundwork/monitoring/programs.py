@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from ..settings import Entry
 from ..workload import FILES, File, HttpGet, Image, Metrics, Probes, Resources, SecretRef, Template, Volume, Workload
+from ..yaml_text import as_yaml
 from .probes import BLACKBOX, BLACKBOX_PORT, Probe, modules
 from .receivers import secret_names
 from .routing import alertmanager_config
@@ -100,7 +99,7 @@ def prometheus(
         ),
         user=NOBODY,
         files=(
-            File(name="prometheus.yml", content=yaml.safe_dump(configuration, sort_keys=False)),
+            File(name="prometheus.yml", content=as_yaml(configuration)),
             *(File(name=f"rules/{name}", content=text) for name, text in sorted(rules.items())),
         ),
         volumes=(Volume(name="prometheus-data", path=DATA, size_gib=round(monitoring.retention_gib * ROOM + 0.5)),),
@@ -168,7 +167,7 @@ def blackbox(monitoring: Monitoring, image: Image, probes: Sequence[Probe], entr
         ),
         user=NOBODY,
         files=(
-            File(name="blackbox.yml", content=yaml.safe_dump(modules(entry), sort_keys=False)),
+            File(name="blackbox.yml", content=as_yaml(modules(entry))),
             *([File(name="trusted.pem", content=root)] if root else []),
         ),
         port=BLACKBOX_PORT,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from ..yaml_text import as_yaml
 from .receivers import Quiet, Receiver, Routing, secret_file, secret_name
 
 NOBODY = "nobody"
@@ -50,7 +49,7 @@ def alertmanager_config(receivers: Mapping[str, Receiver], routing: Routing, tim
     }
     if routing.quiet:
         config["time_intervals"] = [_quiet_hours(routing.quiet, time_zone)]
-    return yaml.safe_dump(config, sort_keys=False, width=4096, allow_unicode=True)
+    return as_yaml(config)
 
 
 def _routes(routing: Routing, targets: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

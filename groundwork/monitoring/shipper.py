@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from ..workload import MACHINE
+from ..yaml_text import as_yaml
 from . import levels, masking
 from .entries import CRI, cri_beginning, docker_beginning
 
@@ -213,7 +212,7 @@ def quoted(text: str) -> str:
 
 def dumped(config: dict[str, Any]) -> str:
     """As YAML in which `$` is meant as such, but for what the collector fills in."""
-    return yaml.safe_dump(_escaped(config), sort_keys=False, width=4096, allow_unicode=True)
+    return as_yaml(_escaped(config))
 
 
 def _escaped(value: Any) -> Any:
