@@ -19,13 +19,25 @@ FORECASTS: tuple[tuple[int, float, Severity, str], ...] = (
 )
 
 
+def busy_share(labels: str) -> str:
+    """PromQL: of the processor."""
+    return f'1 - avg by (machine, instance) (rate(node_cpu_seconds_total{{{labels}, mode="idle"}}[5m]))'
+
+
+def used_memory_share(labels: str) -> str:
+    return f"1 - node_memory_MemAvailable_bytes{{{labels}}} / node_memory_MemTotal_bytes{{{labels}}}"
+
+
+def free_disk_share(labels: str) -> str:
+    """PromQL: of each disk that the labels choose, what is free for everybody."""
+    return f"node_filesystem_avail_bytes{{{labels}}} / node_filesystem_size_bytes{{{labels}}}"
+
+
 def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
-    used = f"1 - node_memory_MemAvailable_bytes{{{NODE}}} / node_memory_MemTotal_bytes{{{NODE}}}"
-    busy = f'1 - avg by (machine, instance) (rate(node_cpu_seconds_total{{{NODE}, mode="idle"}}[5m]))'
     return (
         Alert(
             name="HostCpuHigh",
-            expr=f"{busy} > {number(objectives.cpu_percent / 100)}",
+            expr=f"{busy_share(NODE)} > {number(objectives.cpu_percent / 100)}",
             hold="5m",
             severity="P2",
             service="host",
@@ -38,7 +50,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
         ),
         Alert(
             name="HostMemoryHigh",
-            expr=f"{used} > {number(objectives.memory_percent / 100)}",
+            expr=f"{used_memory_share(NODE)} > {number(objectives.memory_percent / 100)}",
             hold="5m",
             severity="P2",
             service="host",
@@ -90,7 +102,7 @@ def host_alerts(objectives: Objectives) -> tuple[Alert, ...]:
 
 def disk_alerts(objectives: Objectives) -> tuple[Alert, ...]:
     free = f"node_filesystem_avail_bytes{{{DISKS}}}"
-    share = f"{free} / node_filesystem_size_bytes{{{DISKS}}}"
+    share = free_disk_share(DISKS)
     return (
         Alert(
             name="DiskUsageHigh",

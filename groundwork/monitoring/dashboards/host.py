@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..host_rules import DISKS, NODE
+from ..host_rules import DISKS, NODE, busy_share, free_disk_share, used_memory_share
 from ..objectives import Objectives
 from ..system_rules import NEAR_LIMIT, memory_shares
 from .panels import RATE, Dashboard, Panel, Query, Row, Variable, falling, rising
@@ -50,25 +50,16 @@ def host_dashboard(objectives: Objectives, limits_mib: Mapping[str, int]) -> Das
     )
 
 
-def cpu(labels: str) -> str:
-    return f'1 - avg by (machine, instance) (rate(node_cpu_seconds_total{{{labels}, mode="idle"}}[5m]))'
-
-
-def memory(labels: str) -> str:
-    return f"1 - node_memory_MemAvailable_bytes{{{labels}}} / node_memory_MemTotal_bytes{{{labels}}}"
-
-
 def disk(labels: str) -> str:
-    share = f"node_filesystem_avail_bytes{{{labels}}} / node_filesystem_size_bytes{{{labels}}}"
-    return f"1 - min by (machine, instance, mountpoint) ({share})"
+    return f"1 - min by (machine, instance, mountpoint) ({free_disk_share(labels)})"
 
 
 def filled(objectives: Objectives) -> tuple[Query, ...]:
     """Of every machine, for the overview."""
     limits = (objectives.cpu_percent, objectives.memory_percent, objectives.disk_percent)
     shares = (
-        (cpu(NODE), "{{machine}} {{instance}}: processor"),
-        (memory(NODE), "{{machine}} {{instance}}: memory"),
+        (busy_share(NODE), "{{machine}} {{instance}}: processor"),
+        (used_memory_share(NODE), "{{machine}} {{instance}}: memory"),
         (disk(DISKS), "{{machine}} {{instance}}: {{mountpoint}}"),
     )
     return tuple(
@@ -79,9 +70,12 @@ def filled(objectives: Objectives) -> tuple[Query, ...]:
 
 def _now(objectives: Objectives) -> tuple[Panel, ...]:
     shares = (
-        ("Processor in use", cpu(CHOSEN), objectives.cpu_percent, "HostCpuHigh", "find the container that takes it"),
         (
-            "Memory in use", memory(CHOSEN), objectives.memory_percent, "HostMemoryHigh",
+            "Processor in use", busy_share(CHOSEN), objectives.cpu_percent, "HostCpuHigh",
+            "find the container that takes it",
+        ),
+        (
+            "Memory in use", used_memory_share(CHOSEN), objectives.memory_percent, "HostMemoryHigh",
             "beyond it the kernel ends a process, mostly the database",
         ),
         (
