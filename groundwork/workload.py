@@ -262,6 +262,10 @@ class Workload:
         return self.name if name == "main" else f"{self.name}.{name}"
 
     @property
+    def is_root(self) -> bool:
+        return self.user.startswith("0:")
+
+    @property
     def servers(self) -> tuple[str, ...]:
         """The workloads that it uses, whichever of their ports."""
         return tuple(map(server_of, self.uses))

@@ -57,7 +57,7 @@ def policy(
 
 def dns(place: Place) -> Object:
     pods = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.target.dns_namespace}},
+        **in_namespace(place.target.dns_namespace),
         "podSelector": {"matchLabels": dict(place.target.dns_labels)},
     }
     return {"to": [pods], "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
@@ -83,7 +83,7 @@ def outside(place: Place, workload: Workload) -> Iterator[Object]:
     # What it says of itself is for those that are connected to it.
     ports = [tcp(port) for port in workload.ports.values() if not workload.metrics or port != workload.metrics.port]
     if exposure.namespace:
-        source: Object = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": exposure.namespace}}}
+        source = in_namespace(exposure.namespace)
     else:
         source = {"ipBlock": {"cidr": ANYWHERE}}
     yield {"from": [source], "ports": ports}
@@ -107,8 +107,13 @@ def pods_of(place: Place, name: str) -> Object:
     there = place.of(place.deployment.workload(name))
     pods: Object = {"podSelector": {"matchLabels": place.selector(name)}}
     if there.namespace != place.namespace:
-        pods["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": there.namespace}}
+        pods |= in_namespace(there.namespace)
     return pods
+
+
+def in_namespace(name: str) -> Object:
+    """The cluster itself gives each namespace this label."""
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
 def tcp(port: int) -> Object:

@@ -43,7 +43,7 @@ def pod_spec(place: Place, carried: Carried) -> Object:
         "priorityClassName": priority_class(place, workload),
         "terminationGracePeriodSeconds": workload.grace_seconds + (DRAIN_SECONDS if drains(workload) else 0),
         "securityContext": {
-            "runAsNonRoot": uid != 0,
+            "runAsNonRoot": not workload.is_root,
             "runAsUser": uid,
             "runAsGroup": gid,
             "fsGroup": gid,
@@ -98,7 +98,7 @@ def container(carried: Carried) -> Object:
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "privileged": False,
-            "runAsNonRoot": not workload.user.startswith("0:"),
+            "runAsNonRoot": not workload.is_root,
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": list(mounts(carried)),

@@ -25,14 +25,13 @@ NODE_PORT = Waiver(kube_score="service-type", reason="the stack asks for a port 
 
 
 def waivers_of(workload: Workload) -> Iterator[Waiver]:
-    root = workload.user.startswith("0:")
     if any(int(part) < HIGH_USER for part in workload.user.split(":")):
         yield Waiver(
             kube_score="container-security-context-user-group-id",
             checkov="CKV_K8S_40",
-            reason=OF_ROOT if root else "runs as the user of its image, to whom its files belong",
+            reason=OF_ROOT if workload.is_root else "runs as the user of its image, to whom its files belong",
         )
-    if root:
+    if workload.is_root:
         yield Waiver(checkov="CKV_K8S_23", reason=OF_ROOT)
     if any(isinstance(value, Template) for value in workload.env.values()):
         yield Waiver(checkov="CKV_K8S_35", reason="the system wants its secrets in the environment")
