@@ -316,25 +316,19 @@ def engine_check(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
     """What the engine asks the container; nothing where there is neither a shell nor a program for it."""
     if workload.engine_check is None or not workload.probes:
         return healthcheck(workload.probes)
-    if not workload.engine_check:
-        return None
-    return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *workload.engine_check],
-        interval=f"{workload.probes.period_seconds}s",
-        timeout=f"{3 * workload.probes.timeout_seconds}s",
-        start_period="0s",
-        retries=3,
-    )
+    return healthcheck(workload.probes, workload.engine_check) if workload.engine_check else None
 
 
-def healthcheck(probes: Probes | None) -> docker.ContainerHealthcheckArgs:
+def healthcheck(
+    probes: Probes | None, command: Sequence[str] = ("/bin/sh", f"{FILES}/probe.sh")
+) -> docker.ContainerHealthcheckArgs:
     """The engine's one probe: a job's mark, or the script that reports readiness and acts on liveness."""
     if probes is None:
         return docker.ContainerHealthcheckArgs(
             tests=["CMD-SHELL", JOB_PROBE], interval="1s", timeout="5s", retries=3, start_period="0s"
         )
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", "/bin/sh", f"{FILES}/probe.sh"],
+        tests=["CMD", *command],
         interval=f"{probes.period_seconds}s",
         timeout=f"{3 * probes.timeout_seconds}s",
         start_period="0s",
