@@ -36,13 +36,6 @@ LETTERS = frozenset(string.ascii_letters + "_")
 WORD = LETTERS | frozenset(string.digits + ".")
 
 
-def continues(line: str) -> bool:
-    """The same, said plainly: whether a line continues the entry before it."""
-    word = re.match(r"([A-Za-z_][\w.]*)(:|\r|$)", line)
-    named = bool(word) and any(word[1] != one and word[1].endswith(one) for one in ENDINGS) if word else False
-    return not line or line.startswith(CONTINUING) or named
-
-
 def docker_beginning() -> str:
     """Of a file of the driver `json-file`. Inside of strings quotes are escaped, so this matches nowhere else."""
     escaped = [json.dumps(one)[1:-1] for one in (*CONTINUING, "\n")]

@@ -134,6 +134,6 @@ def condition(mask: Mask) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string of OTTL."""
+    """A string of OTTL, and of the language of operators (expr)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -10,6 +10,7 @@ from ..workload import MACHINE
 from ..yaml_text import as_yaml
 from . import levels, masking
 from .entries import CRI, cri_beginning, docker_beginning
+from .masking import quoted
 
 METRICS_PORT, HEALTH_PORT = 8888, 13133
 READ, KEPT = "/machine/logs", "/var/lib/shipper"
@@ -45,7 +46,7 @@ def configuration(
         "operators": operators,
     }
     logs = [
-        f'set(log.attributes["stack"], {masking.quoted(stack)})',
+        f'set(log.attributes["stack"], {quoted(stack)})',
         f'set(log.attributes["machine"], "${{env:{MACHINE}}}")',
         *levels.statements(),
         *masking.statements(),
@@ -203,11 +204,6 @@ RFC_3339 = "2006-01-02T15:04:05.999999999Z07:00"
 
 def removed(*fields: str) -> list[Operator]:
     return [{"type": "remove", "field": field} for field in fields]
-
-
-def quoted(text: str) -> str:
-    """A string of the language of operators (expr)."""
-    return masking.quoted(text)
 
 
 def dumped(config: dict[str, Any]) -> str:

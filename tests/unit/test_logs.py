@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundwork.monitoring.entries import CONTINUING, ENDINGS, continues, cri_beginning, docker_beginning
+from groundwork.monitoring.entries import CONTINUING, ENDINGS, cri_beginning, docker_beginning
 from groundwork.monitoring.levels import FORMS, LEVELS, TRACE, UNKNOWN
 from groundwork.monitoring.loki import SLACK_DAYS, day_bytes
 from groundwork.workload import Workload
@@ -35,6 +35,13 @@ LINES = st.one_of(st.lists(PIECES, max_size=5).map("".join), ANYTHING)
 def config(workload: Workload, name: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(text_of(workload, name))
     return found
+
+
+def continues(line: str) -> bool:
+    """Whether a line continues the entry before it, said plainly."""
+    word = re.match(r"([A-Za-z_][\w.]*)(:|\r|$)", line)
+    named = word is not None and any(word[1] != one and word[1].endswith(one) for one in ENDINGS)
+    return not line or line.startswith(CONTINUING) or named
 
 
 @given(LINES)
