@@ -49,9 +49,9 @@ def harmless(user: Any, capabilities: Any, *, read_only: bool) -> bool:
     return read_only and uid not in ("", "0", "root") and "ALL" in dropped
 
 
-def leads_out(path: Any) -> str | None:
+def leads_out(path: Any, *, read_by_nobody: bool) -> str | None:
     """What is wrong with a directory of the machine that a container is given."""
-    if not isinstance(path, str) or not path:
+    if not isinstance(path, str) or not path or (path == "/" and read_by_nobody):
         return None
     plain = path.rstrip("/") or "/"
     if plain.endswith(SOCKETS):
@@ -70,8 +70,7 @@ def of_container(resource: Resource) -> Iterator[str]:
     given = [(volume.get("hostPath"), volume.get("readOnly")) for volume in mappings(props.get("volumes"))]
     binds = [mount for mount in mappings(props.get("mounts")) if mount.get("type") == "bind"]
     for path, read_only in [*given, *((mount.get("source"), mount.get("readOnly")) for mount in binds)]:
-        wrong = leads_out(path)
-        if wrong and not (path == "/" and harmless(props.get("user"), added, read_only=read_only is True)):
+        if wrong := leads_out(path, read_by_nobody=harmless(props.get("user"), added, read_only=read_only is True)):
             yield wrong
     for power in texts(added.get("adds")) if isinstance(added, Mapping) else []:
         if power.upper().removeprefix("CAP_") in POWERS:
@@ -88,12 +87,11 @@ def of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
     for volume in mappings(pod.get("volumes")):
         host = volume.get("hostPath")
         path = host.get("path") if isinstance(host, Mapping) else None
-        wrong = leads_out(path)
-        if wrong and not (path == "/" and all(reads_only(pod, one, volume.get("name")) for one in containers_of(pod))):
+        harmlessly = all(reads_only(pod, one, volume.get("name")) for one in containers_of(pod))
+        if wrong := leads_out(path, read_by_nobody=harmlessly):
             yield wrong
     for container in containers_of(pod):
-        security = container.get("securityContext")
-        security = security if isinstance(security, Mapping) else {}
+        security = security_of(container)
         if security.get("privileged") is True:
             yield f"{container.get('name')} is privileged"
         added = security.get("capabilities")
@@ -102,11 +100,17 @@ def of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{container.get('name')} has the capability {power}"
 
 
+def security_of(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a pod or a container; nothing where it is not known yet."""
+    found = part.get("securityContext")
+    return found if isinstance(found, Mapping) else {}
+
+
 def reads_only(pod: Mapping[str, Any], container: Mapping[str, Any], volume: Any) -> bool:
     """Whether a container is given no more of a volume than everybody on the machine may read."""
     mounts = [mount for mount in mappings(container.get("volumeMounts")) if mount.get("name") == volume]
-    of_pod, of_container = ({**(one.get("securityContext") or {})} for one in (pod, container))
-    user, capabilities = of_container.get("runAsUser", of_pod.get("runAsUser")), of_container.get("capabilities")
+    own = security_of(container)
+    user, capabilities = own.get("runAsUser", security_of(pod).get("runAsUser")), own.get("capabilities")
     return all(harmless(user, capabilities, read_only=mount.get("readOnly") is True) for mount in mounts)
 
 
