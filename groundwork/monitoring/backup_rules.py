@@ -36,7 +36,7 @@ class Age:
 
 def backup_alerts(services: Sequence[str], objectives: Objectives) -> tuple[Alert, ...]:
     """Of the services that are backed up."""
-    return tuple(_late(age, service) for service in services for age in _ages(objectives))
+    return tuple(_late(age, service) for service in services for age in ages(objectives))
 
 
 def _late(age: Age, service: str) -> Alert:
@@ -56,7 +56,7 @@ def _late(age: Age, service: str) -> Alert:
     )
 
 
-def _ages(objectives: Objectives) -> tuple[Age, ...]:
+def ages(objectives: Objectives) -> tuple[Age, ...]:
     return (
         Age(
             name="ArchiveOld",

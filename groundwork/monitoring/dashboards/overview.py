@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..alerts import number
-from ..backup_rules import ARCHIVED, BACKED_UP, PROVEN
+from ..backup_rules import ages
 from ..objectives import Objectives
 from ..system_rules import APPS, SLOW_BUDGET, error_share, quick_share
 from . import gateway
@@ -188,43 +188,35 @@ def _memory(width: int) -> Panel:
 
 
 def _backups(objectives: Objectives) -> tuple[Panel, ...]:
-    hours, days, minutes = (
-        objectives.backup_hours, objectives.restore_test_days, objectives.archive_minutes,
-    )  # fmt: skip
-    return (
+    said = {
+        "BackupOld": (
+            "Last backup",
+            f"Age of the newest one that succeeded. Above {objectives.backup_hours} h last night's is missing: look at "
+            "its job.",
+        ),
+        "ArchiveOld": (
+            "Last archive",
+            "Age of the newest log that left the machine: so much is lost with it. Above "
+            f"{objectives.archive_minutes} min somebody is told.",
+        ),
+        "RestoreTestOld": (
+            "Last proven restore",
+            f"Age of the newest restore that found its fresh row. Above {objectives.restore_test_days} days nobody "
+            "knows whether the backups are any good.",
+        ),
+    }
+    known = {age.name: age for age in ages(objectives)}
+    return tuple(
         Panel(
             kind="number",
-            title="Last backup",
+            title=title,
             unit="s",
-            text=f"Age of the newest one that succeeded. Above {hours} h last night's is missing: look at its job.",
-            queries=(Query(expr=f"time() - max by (service) ({BACKED_UP})", legend="{{service}}"),),
-            steps=warned(hours * 3600),
+            text=text,
+            queries=(Query(expr=f"time() - max by (service) ({known[name].metric})", legend="{{service}}"),),
+            steps=warned(known[name].seconds),
             height=4,
             empty="never",
-            runbooks=("BackupOld",),
-        ),
-        Panel(
-            kind="number",
-            title="Last archive",
-            unit="s",
-            text=f"Age of the newest log that left the machine: so much is lost with it. Above {minutes} min somebody "
-            "is told.",
-            queries=(Query(expr=f"time() - max by (service) ({ARCHIVED})", legend="{{service}}"),),
-            steps=warned(minutes * 60),
-            height=4,
-            empty="never",
-            runbooks=("ArchiveOld",),
-        ),
-        Panel(
-            kind="number",
-            title="Last proven restore",
-            unit="s",
-            text=f"Age of the newest restore that found its fresh row. Above {days} days nobody knows whether the "
-            "backups are any good.",
-            queries=(Query(expr=f"time() - max by (service) ({PROVEN})", legend="{{service}}"),),
-            steps=warned(days * 86_400),
-            height=4,
-            empty="never",
-            runbooks=("RestoreTestOld",),
-        ),
+            runbooks=(name,),
+        )
+        for name, (title, text) in said.items()
     )
