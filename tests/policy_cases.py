@@ -376,6 +376,7 @@ RIGHT: list[Case] = [
     ("containers-stay-inside", pod(security={"privileged": False}), STAGING),
     ("containers-stay-inside", measuring(), STAGING),
     ("containers-stay-inside", measuring_pod(), STAGING),
+    ("containers-stay-inside", pod(security=UNKNOWN, volumes=[{"name": "tmp", "emptyDir": {}}]), STAGING),
     ("production-runs-digests", container(image="nginx:1.30"), STAGING),
     ("production-runs-digests", container(image=DIGEST), PROD),
     ("production-runs-digests", container(image=UNKNOWN), PROD),

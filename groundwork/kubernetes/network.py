@@ -82,10 +82,7 @@ def outside(place: Place, workload: Workload) -> Iterator[Object]:
         return
     # What it says of itself is for those that are connected to it.
     ports = [tcp(port) for port in workload.ports.values() if not workload.metrics or port != workload.metrics.port]
-    if exposure.namespace:
-        source = in_namespace(exposure.namespace)
-    else:
-        source = {"ipBlock": {"cidr": ANYWHERE}}
+    source = in_namespace(exposure.namespace) if exposure.namespace else {"ipBlock": {"cidr": ANYWHERE}}
     yield {"from": [source], "ports": ports}
 
 
