@@ -10,9 +10,16 @@ from typing import Any
 import docker
 import httpx
 
+from groundwork.deployment import Deployment
+from groundwork.images import ImageLock, read_lock
+from groundwork.plan import image_references, plan
+from groundwork.stack_file import read_values
+from groundwork.system import load_system
+from ops.lock import lock_images
 from ops.on_docker import beside
 from tests.e2e.conftest import free_port
 from tests.e2e.real_stack import RealStack
+from tests.engine.stack import ROOT
 
 HOST = "shop.example.com"
 
@@ -34,6 +41,24 @@ class Monitored:
         """The one that does the work: beside the gateway lies its switch."""
         found = self.stack.containers(self.engine, workload)
         return next(one for one in found if one.status == "running" and not beside(one))
+
+
+def brought_up(stack: RealStack) -> None:
+    """With the images of everything that its settings ask for."""
+    system, settings = load_system(ROOT, stack.project_name), read_values(stack.settings(), stack.name).settings
+    lock_images(ROOT, image_references(system, settings).values())
+    first = stack.up()
+    assert first.code == 0, first.output
+
+
+def planned(stack: RealStack, lock: ImageLock | None = None, **monitoring: Any) -> Deployment:
+    """The stack as it is, with these keys of `groundwork:monitoring` besides."""
+    values = stack.settings()
+    values["groundwork:monitoring"] = values["groundwork:monitoring"] | monitoring
+    values["groundwork:target"] = values["groundwork:target"] | {"memory_mib": 65_536}
+    system, configuration = load_system(ROOT, stack.project_name), read_values(values, stack.name)
+    known = lock or read_lock(ROOT, missing="refuse")
+    return plan(system, configuration, known, project=stack.project_name, stack=stack.name)
 
 
 def certificate(folder: Path, days: int) -> tuple[str, str]:

@@ -23,11 +23,7 @@ from typing import Any
 import docker
 import pytest
 
-from groundwork.plan import image_references
-from groundwork.stack_file import read_values
-from groundwork.system import load_system
-from ops.lock import lock_images
-from tests.e2e.monitored import Monitored, lasting
+from tests.e2e.monitored import Monitored, brought_up, lasting
 from tests.e2e.page import write_part
 from tests.e2e.real_stack import RealStack
 from tests.e2e.receiver import PORT, Receiver, Told, receiving
@@ -131,10 +127,7 @@ def watched(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path, 
         secret_alert_test_url=f"http://{address}/",
     )
     lasting(real_stack, tmp_path, days=2)
-    settings = read_values(real_stack.settings(), STACK).settings
-    lock_images(ROOT, image_references(load_system(ROOT, "mindpal"), settings).values())
-    first = real_stack.up()
-    assert first.code == 0, first.output
+    brought_up(real_stack)
     network = f"{real_stack.project_name}-{STACK}-alertmanager-egress"
     image = real_stack.containers(engine, "api")[0].image.id
     with receiving(engine, network, f"{STACK}-receiver", image) as receiver:

@@ -12,17 +12,12 @@ import httpx
 import pytest
 
 from groundwork.deployment import Deployment
-from groundwork.images import read_lock
 from groundwork.monitoring.logs import NOT_CARRIED
-from groundwork.plan import image_references, plan
-from groundwork.stack_file import read_values
-from groundwork.system import load_system
 from ops import stored
-from ops.lock import lock_images
 from ops.on_docker import engine_of
 from ops.place import Line, Wanted
+from tests.e2e.monitored import brought_up, planned
 from tests.e2e.real_stack import RealStack
-from tests.engine.stack import ROOT
 from tests.monitoring.masking_cases import masked
 
 STACK = "logged"
@@ -38,17 +33,8 @@ def system() -> str:
 @pytest.fixture
 def logged(real_stack: RealStack) -> Iterator[RealStack]:
     real_stack.change(monitoring={})
-    settings = read_values(real_stack.settings(), STACK).settings
-    lock_images(ROOT, image_references(load_system(ROOT, "housing"), settings).values())
-    first = real_stack.up()
-    assert first.code == 0, first.output
+    brought_up(real_stack)
     yield real_stack
-
-
-def deployment_of(stack: RealStack) -> Deployment:
-    configuration = read_values(stack.settings(), STACK)
-    lock = read_lock(ROOT, missing="refuse")
-    return plan(load_system(ROOT, "housing"), configuration, lock, project="housing", stack=STACK)
 
 
 def lines_of(deployment: Deployment, workload: str) -> list[Line]:
@@ -70,7 +56,7 @@ def used_mib(container: Any) -> float:
 
 
 def test_what_containers_write_is_kept_masked_and_read_by_ops(logged: RealStack, engine: docker.DockerClient) -> None:
-    deployment = deployment_of(logged)
+    deployment = planned(logged)
     again = logged.up()
     assert again.code == 0 and not again.changes, again.output
 

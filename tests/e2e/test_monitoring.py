@@ -17,16 +17,10 @@ import docker
 import httpx
 import pytest
 
-from groundwork.deployment import Deployment
-from groundwork.images import ImageLock, read_lock
 from groundwork.monitoring.programs import LOKI, PROMETHEUS
-from groundwork.plan import image_references, plan
-from groundwork.stack_file import read_values
-from groundwork.system import load_system
 from groundwork.workload import Workload
-from ops.lock import lock_images
 from ops.on_docker import engine_of
-from tests.e2e.monitored import Monitored, lasting
+from tests.e2e.monitored import Monitored, brought_up, lasting, planned
 from tests.e2e.page import write_part
 from tests.e2e.panels import unanswered
 from tests.e2e.real_stack import RealStack
@@ -77,7 +71,7 @@ class Asked(Monitored):
 @contextmanager
 def asking(stack: RealStack, engine: docker.DockerClient) -> Iterator[Asked]:
     """By the way of `ops tunnel`."""
-    deployment = planned(stack, read_lock(ROOT, missing="refuse"))
+    deployment = planned(stack)
     place = engine_of("mindpal", STACK, os.environ)
     with ExitStack() as open_links:
         links = {}
@@ -100,10 +94,7 @@ def monitored(real_stack: RealStack, engine: docker.DockerClient, tmp_path: Path
     """Up and used for a while."""
     real_stack.change(monitoring={"scrape_seconds": 5})
     lasting(real_stack, tmp_path, days=90)
-    settings = read_values(real_stack.settings(), STACK).settings
-    lock_images(ROOT, image_references(load_system(ROOT, "mindpal"), settings).values())
-    first = real_stack.up()
-    assert first.code == 0, first.output
+    brought_up(real_stack)
     with asking(real_stack, engine) as found:
         used(found, WARM_SECONDS)
         yield found
@@ -135,14 +126,6 @@ def test_everything_is_measured_and_every_question_has_an_answer(monitored: Aske
 def grafana_of(monitored: Asked) -> Workload:
     """As it would be in this stack: its image is not needed to know what it asks."""
     return planned(monitored.stack, MARK, grafana={}).workload("grafana")
-
-
-def planned(stack: RealStack, lock: ImageLock, **monitoring: Any) -> Deployment:
-    """The stack, with these keys of `groundwork:monitoring` besides."""
-    values = stack.settings()
-    values["groundwork:monitoring"] = values["groundwork:monitoring"] | monitoring
-    values["groundwork:target"] = values["groundwork:target"] | {"memory_mib": 65_536}
-    return plan(load_system(ROOT, "mindpal"), read_values(values, STACK), lock, project="mindpal", stack=STACK)
 
 
 def masked_after(monitored: Asked) -> float:
