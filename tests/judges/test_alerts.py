@@ -17,7 +17,7 @@ from tests.monitoring.all_cases import CASES
 from tests.monitoring.known import known_metrics
 from tests.monitoring.mutants import metrics_of
 from tests.monitoring.promtool import Case, judged, write
-from tests.monitoring.reference import ALERTS, CONTENTS, GROUPS, SERVICES, groups_of, groups_of_system
+from tests.monitoring.reference import ALERTS, CONTENTS, GROUPS, OTHER, SERVICES, groups_of, groups_of_system
 from tests.sample import ROOT
 
 from .conftest import HERE, MADE, alone, run_go
@@ -102,26 +102,6 @@ def test_pint_finds_nothing_in_the_rules(pint: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Checking Prometheus rules" in done.stderr
-
-
-OTHER = {
-    "availability_percent": 99.5,
-    "latency_seconds": 0.2,
-    "p95_seconds": 2.0,
-    "error_percent": 7.0,
-    "minimum_requests_per_second": 1.0,
-    "cpu_percent": 70.0,
-    "memory_percent": 70.0,
-    "disk_percent": 70.0,
-    "connections_percent": 70.0,
-    "slow_queries_per_minute": 20.0,
-    "transaction_seconds": 60,
-    "cache_hit_percent": 70.0,
-    "queue_messages": 5000,
-    "archive_minutes": 10,
-    "backup_hours": 50,
-    "restore_test_days": 15,
-}
 
 
 @pytest.mark.parametrize("name", Objectives.model_fields)

@@ -83,3 +83,24 @@ DASHBOARDS: dict[str, Dashboard] = {one.uid: one for one in dashboards_of(shown(
 
 def groups_of_system(system: System) -> tuple[Group, ...]:
     return groups_of(system.objectives, system.services)
+
+
+OTHER = {
+    "availability_percent": 99.5,
+    "latency_seconds": 0.2,
+    "p95_seconds": 2.0,
+    "error_percent": 7.0,
+    "minimum_requests_per_second": 1.0,
+    "cpu_percent": 70.0,
+    "memory_percent": 70.0,
+    "disk_percent": 70.0,
+    "connections_percent": 70.0,
+    "slow_queries_per_minute": 20.0,
+    "transaction_seconds": 60,
+    "cache_hit_percent": 70.0,
+    "queue_messages": 5000,
+    "archive_minutes": 10,
+    "backup_hours": 50,
+    "restore_test_days": 15,
+}
+"""Each objective with another value than it usually has."""

@@ -22,7 +22,7 @@ from groundwork.system import load_system
 from tests.monitoring.asked import asked
 from tests.monitoring.known import known_metrics
 from tests.monitoring.mutants import metrics_of
-from tests.monitoring.reference import ALERTS, DASHBOARDS, SERVICES, shown
+from tests.monitoring.reference import ALERTS, DASHBOARDS, OTHER, SERVICES, shown
 from tests.sample import ROOT
 
 ZONE = "Asia/Shanghai"
@@ -174,23 +174,7 @@ def test_every_alert_of_services_apps_and_machines_has_a_panel_that_shows_it() -
     }
 
 
-LIMITS = {
-    "availability_percent": 99.5,
-    "latency_seconds": 0.2,
-    "p95_seconds": 2.0,
-    "error_percent": 7.0,
-    "cpu_percent": 70.0,
-    "memory_percent": 70.0,
-    "disk_percent": 70.0,
-    "connections_percent": 70.0,
-    "slow_queries_per_minute": 20.0,
-    "transaction_seconds": 60,
-    "cache_hit_percent": 70.0,
-    "queue_messages": 5000,
-    "archive_minutes": 10,
-    "backup_hours": 50,
-    "restore_test_days": 15,
-}
+LIMITS = {name: value for name, value in OTHER.items() if name != "minimum_requests_per_second"}
 
 
 def test_every_objective_but_the_least_traffic_is_a_limit_in_some_picture() -> None:
